@@ -1,0 +1,1 @@
+"""Ringfence keeps an open-core boundary hard."""

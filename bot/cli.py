@@ -1,0 +1,122 @@
+"""The command line: verbs, exit codes, and the one place that turns errors into words.
+
+Exit codes: 0 clean or nothing to do; 1 a failing finding; 2 something that policy does not allow could not be
+checked, or bad usage; 70 a bug of ours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from bot.errors import RingfenceError
+from bot.text import printable
+
+__all__ = ["BUG", "FAIL", "INCOMPLETE", "OK", "main"]
+
+OK, FAIL, INCOMPLETE, BUG = 0, 1, 2, 70
+
+# verb -> (module, summary): a verb's module is imported when it is used, so that `--help` stays quick.
+_VERBS = {
+    "check": "Judge a repository against its policy and the public registry.",
+    "explain": "Show a rule's page, or the evidence behind a finding.",
+    "fix": "Apply the safe edits of findings to the working tree.",
+    "init": "Look at a repository and write its first policy.",
+    "rules": "List the rules.",
+    "schema": "Print the JSON Schema of the policy or of the report.",
+    "selftest": "Prove that every rule can fire and can be silent.",
+}
+
+
+class _Verbs(click.Group):
+    """Verbs that are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"bot.commands.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _VERBS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _VERBS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else " ringfence --help lists the verbs."
+            raise click.UsageError(f"There is no verb {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from bot.commands.common import version
+
+        click.echo(f"ringfence {version()}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  ringfence check                    judge the repository you stand in
+  ringfence check --open '@acme/*'   without any policy file
+  ringfence explain deep-import      what a rule means
+\b
+Exit codes: 0 clean; 1 a failing finding; 2 not everything could be checked, or bad usage; 70 a bug.""",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+def ringfence() -> None:
+    """Keeps an open-core boundary hard: a private product uses its open core only as a stranger could."""
+
+
+def main() -> None:
+    """The console script: run, and turn every error into words and an exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the program on arguments; the exit code."""
+    try:
+        result = ringfence.main(args=arguments, prog_name="ringfence", standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        error.show()
+        return INCOMPLETE
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return INCOMPLETE
+    except RingfenceError as error:
+        click.echo("error: " + printable(str(error), newline=True), err=True)
+        return INCOMPLETE
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing to say to anybody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except Exception as error:
+        if os.environ.get("RINGFENCE_DEBUG"):
+            raise
+        click.echo(
+            f"error: a bug of Ringfence: {type(error).__name__}: {printable(str(error))}\n"
+            "  Please report it with the command you ran; RINGFENCE_DEBUG=1 shows the traceback.",
+            err=True,
+        )
+        return BUG

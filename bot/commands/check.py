@@ -1,0 +1,164 @@
+"""`ringfence check`: judge one repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from bot.errors import RingfenceError
+from bot.model import Report
+
+__all__ = ["check"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ringfence check                              the repository you stand in, by its ringfence.toml
+  ringfence check ../shop --open '@acme/*'     without a policy file: says what it assumed
+  ringfence check --base origin/main           decide by what the change since then introduces
+  ringfence check --rev v2.1 --format json     a commit, without a checkout, for a program to read
+  ringfence check --format sarif -o out.sarif  for code scanning
+\b
+Exit codes: 0 pass; 1 a failing finding; 2 something that policy does not allow could not be
+checked, or bad usage; 70 a bug of Ringfence.""",
+)
+@click.argument("path", type=click.Path(path_type=Path), default=".")
+@click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="The organisation's policy.")
+@click.option(
+    "--overlay", type=click.Path(path_type=Path), metavar="FILE", help="Its private overlay (or $RINGFENCE_OVERLAY)."
+)
+@click.option(
+    "--open", "open_patterns", multiple=True, metavar="PATTERN", help="Open packages, instead of a policy file."
+)
+@click.option("--rev", "revision", metavar="REV", help="Judge a commit instead of the working tree.")
+@click.option("--base", metavar="REF", help="Decide by what is new since REF; fold the rest away.")
+@click.option("--rule", "only", multiple=True, metavar="ID", help="Run only this rule.")
+@click.option("--offline", is_flag=True, help="Ask no registry: use what the cache has.")
+@click.option("--no-cache", is_flag=True, help="Neither read nor write the cache of facts.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["terminal", "json", "sarif", "github"]),
+    default="terminal",
+    show_default=True,
+)
+@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report here, not to standard output.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "note"]),
+    default="error",
+    show_default=True,
+    help="What fails the run.",
+)
+@click.option(
+    "--public/--private", "public", default=None, help="Leave private names out (the default where $CI is set)."
+)
+@click.option("--all", "everything", is_flag=True, help="Also show what was there before the base, and what is waived.")
+@click.option("-v", "--verbose", is_flag=True, help="Show how much every rule judged.")
+def check(
+    path: Path,
+    policy: Path | None,
+    overlay: Path | None,
+    open_patterns: tuple[str, ...],
+    revision: str | None,
+    base: str | None,
+    only: tuple[str, ...],
+    offline: bool,
+    no_cache: bool,
+    format_: str,
+    as_json: bool,
+    output: Path | None,
+    fail_on: str,
+    public: bool | None,
+    everything: bool,
+    verbose: bool,
+) -> int:
+    """Judge the repository at PATH against its policy and the public registry.
+
+    PATH's git work tree is judged as it stands on disk, and only what git tracks. A folder that holds a
+    ringfence.toml of its own is judged by itself.
+    """
+    from bot.commands import common
+    from bot.rules import ALL
+
+    if not path.exists() and (":" in str(path) or str(path).startswith("@")):
+        raise click.UsageError(f"There is no folder {str(path)!r}; a pattern goes after --open.")
+    options = common.Options(
+        path=path,
+        policy=policy,
+        overlay=overlay,
+        open_patterns=open_patterns,
+        revision=revision,
+        base=base,
+        offline=offline,
+        cache=not no_cache,
+        only=only,
+        public=bool(os.environ.get("CI")) if public is None else public,
+        progress=sys.stderr.isatty(),
+    )
+    run = common.check(options, ALL)
+    format_ = "json" if as_json else format_
+    text = _render(run.report, format_, everything=everything, verbose=verbose, to_file=output is not None)
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+    else:
+        _write(output, text)
+        click.echo(f"{run.report.verdict}: report written to {output}", err=True)
+    if run.crashed:
+        return 70
+    return _exit_code(run.report, fail_on)
+
+
+def _exit_code(report: Report, fail_on: str) -> int:
+    if report.mode == "observe":
+        return 0
+    worst = ("error", "warning", "note").index(fail_on)
+    if any(f.introduced and not f.waived and f.severity.rank <= worst for f in report.findings):
+        return 1
+    return 2 if report.not_checked else 0
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, encoding="utf-8", newline="\n", errors="backslashreplace")
+    except OSError as error:
+        raise RingfenceError(
+            f"cannot write the report: {error.strerror}",
+            where=str(output),
+            remedy="Name a file in a folder that is there.",
+        ) from None
+
+
+def _render(report: Report, format_: str, *, everything: bool, verbose: bool, to_file: bool) -> str:
+    if format_ == "json":
+        from bot.report.json_report import render as render_json
+
+        return render_json(report)
+    if format_ == "sarif":
+        from bot.report.sarif import render as render_sarif
+        from bot.rules import ALL
+
+        return render_sarif(report, ALL)
+    if format_ == "github":
+        from bot.report.github import render as render_github
+
+        return render_github(report)
+    from bot.report.terminal import render as render_terminal
+
+    colour = (
+        not to_file and (sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+    )
+    width = shutil.get_terminal_size((100, 24)).columns
+    return render_terminal(report, colour=colour, width=width, verbose=verbose, everything=everything)

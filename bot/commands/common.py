@@ -1,0 +1,424 @@
+"""What the verbs share: opening a source, finding its policy, running the rules, making the report."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
+from bot.errors import ReadError, RingfenceError
+from bot.factcache import FactCache, cache_directory
+from bot.load import Loaded, load
+from bot.model import Finding, NotChecked, Report, Severity, Summary
+from bot.names import PackageName
+from bot.policy import Policy
+from bot.repo import Repo
+from bot.rule import (
+    AskCommitted,
+    AskPackage,
+    AskParsed,
+    AskPublished,
+    AskVersion,
+    Committed,
+    Key,
+    ParsedFile,
+    Rule,
+    Unknown,
+)
+from bot.sources.base import MissingObjectError, Source, TooLargeError
+from bot.sources.open import POLICY_FILE, open_source
+
+if TYPE_CHECKING:
+    from bot.registry.fetch import Registry
+
+__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says about one check. Paths are the user's own."""
+
+    path: Path = field(default_factory=Path)
+    policy: Path | None = None
+    overlay: Path | None = None
+    open_patterns: tuple[str, ...] = ()
+    revision: str | None = None
+    base: str | None = None
+    offline: bool = False
+    cache: bool = True
+    only: tuple[str, ...] = ()
+    public: bool = False
+    disk: bool = False
+    progress: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A source with the policy that judges it."""
+
+    source: Source
+    policy: Policy
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One check: its report, and whether a rule crashed (a bug of ours: exit code 70)."""
+
+    report: Report
+    crashed: bool = False
+    judged: Judged
+    repo: Repo
+
+
+def version() -> str:
+    """The program's version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ringfence")
+    except PackageNotFoundError:
+        return "0"
+
+
+class Progress:
+    """One line on a terminal's standard error that appears when work takes longer than a second."""
+
+    def __init__(self, enabled: bool) -> None:
+        self._enabled = enabled
+        self._began = time.monotonic()
+        self._shown = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._enabled or now - self._began < 1 or now - self._shown < 0.1:
+            return
+        self._shown = now
+        sys.stderr.write(f"\r\033[K{what}: {done:,} of {total:,}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+            self._shown = 0.0
+
+
+def open_repo(options: Options, rule_ids: Sequence[str], *, revision: str | None = None) -> Opened:
+    """Open a source and load the policy in force for it."""
+    from bot.policy_file import load_policy
+
+    source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
+    documents: dict[str, bytes] = {}
+
+    def given(path: Path | None, what: str) -> tuple[str, bytes] | None:
+        if path is None:
+            return None
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise RingfenceError(
+                f"cannot read the {what}: {error.strerror}", where=str(path), remedy="Name a file that is there."
+            ) from None
+        documents[str(path)] = data
+        return str(path), data
+
+    overlay = options.overlay or (
+        Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
+    )
+    policy = load_policy(
+        repository_file=_own_policy(options, source),
+        organisation_file=given(options.policy, "policy"),
+        overlay_file=given(overlay, "overlay"),
+        open_patterns=options.open_patterns,
+        rule_ids=rule_ids,
+        identity=source.identity,
+    )
+    return Opened(source=source, policy=policy, documents=documents)
+
+
+def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
+    """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
+    if options.base is not None:
+        try:
+            tip = open_source(options.path, revision=options.base)
+            return POLICY_FILE, tip.read(POLICY_FILE)
+        except MissingObjectError:
+            pass  # the change that brings the first policy is judged by it
+    try:
+        return POLICY_FILE, source.read(POLICY_FILE)
+    except MissingObjectError:
+        return None
+    except TooLargeError:
+        raise RingfenceError(
+            "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
+        ) from None
+
+
+def check(options: Options, rules: Sequence[Rule]) -> Run:
+    """Judge one repository and make its report."""
+    began = time.monotonic()
+    every = [rule.id for rule in rules]
+    for wanted in options.only:
+        if wanted not in every:
+            from difflib import get_close_matches
+
+            near = get_close_matches(wanted, every, 1)
+            raise RingfenceError(
+                f"there is no rule {wanted!r}",
+                remedy=f"Did you mean {near[0]!r}? " * bool(near) + "ringfence rules lists them.",
+            )
+    chosen = [rule for rule in rules if not options.only or rule.id in options.only]
+    opened = open_repo(options, every)
+    policy = opened.policy
+    cache = FactCache(cache_directory() if options.cache else None)
+    progress = Progress(options.progress)
+    try:
+        with _Outside(options, policy, progress) as outside:
+            loaded = load(opened.source, policy, cache, progress)
+            fetch = outside.fetcher(opened.source, loaded.repo)
+            judged = judge_all(chosen, loaded.repo, policy, fetch, loaded.not_checked)
+            before, known = None, None
+            if options.base is not None:
+                before, known = _base(options, chosen, opened, cache, outside, progress)
+            requests, parsed = outside.requests, outside.parsed
+    finally:
+        cache.close()
+        progress.clear()
+        opened.source.close()
+    renderer = Renderer(_reader(opened), public=options.public)
+    findings = located(judged, renderer, before=before)
+    report = _report(
+        opened,
+        options,
+        loaded,
+        judged,
+        findings,
+        known,
+        Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
+    )
+    return Run(report=report, crashed=judged.crashed, judged=judged, repo=loaded.repo)
+
+
+def _reader(opened: Opened) -> Callable[[str], bytes | None]:
+    def read(path: str) -> bytes | None:
+        if path in opened.documents:
+            return opened.documents[path]
+        try:
+            return opened.source.read(path)
+        except (MissingObjectError, TooLargeError):
+            return None
+
+    return read
+
+
+# -- what rules may ask --------------------------------------------------------------------------
+
+
+class _Outside:
+    """Answers what rules ask: parsed files from the source, everything else from the registry."""
+
+    def __init__(self, options: Options, policy: Policy, progress: Progress) -> None:
+        self._options = options
+        self._policy = policy
+        self._progress = progress
+        self._registry: Registry | None = None
+        self._repos: list[Repo] = []
+        self.parsed = 0
+
+    def __enter__(self) -> _Outside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._registry is not None:
+            self._registry.close()
+
+    @property
+    def requests(self) -> int:
+        return self._registry.requests if self._registry is not None else 0
+
+    def fetcher(self, source: Source, repo: Repo) -> Fetch:
+        """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private."""
+        self._repos.append(repo)
+
+        def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
+            answers: dict[Key, object] = {}
+            files = [key for key in keys if isinstance(key, AskParsed)]
+            if files:
+                answers.update(self._parse(source, files))
+            answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
+            rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished)]
+            if rest:
+                answers.update(self._ask(rest))
+            return answers
+
+        return fetch
+
+    def _parse(self, source: Source, keys: Sequence[AskParsed]) -> Mapping[Key, object]:
+        from bot.readers.javascript.imports import parse_imports
+
+        answers: dict[Key, object] = {}
+        for done, (path, data) in enumerate(source.read_many([key.path for key in keys])):
+            self._progress("parsing", done, len(keys))
+            if data is None:
+                answers[AskParsed(path)] = Unknown(reason="missing-object", detail="the file cannot be read")
+                continue
+            try:
+                found = parse_imports(path, data)
+            except ReadError as error:
+                answers[AskParsed(path)] = Unknown(reason=error.reason, detail=error.detail)
+                continue
+            self.parsed += 1
+            answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
+        return answers
+
+    def _ask(self, keys: Sequence[AskVersion | AskPackage | AskPublished]) -> Mapping[Key, object]:
+        from bot.registry.cache import Cache
+        from bot.registry.fetch import Registry
+
+        if self._registry is None:
+            self._registry = Registry(
+                self._policy.tables.registry,
+                Cache(cache_directory()),
+                offline=self._options.offline,
+                is_open=self._may_ask,
+                progress=lambda done, total: self._progress("asking the registry", done, total),
+            )
+        return self._registry.fetch(keys)
+
+    def _may_ask(self, package: PackageName) -> bool:
+        return all(repo.is_open(self._policy, package) for repo in self._repos)
+
+
+def _committed(source: Source, key: AskCommitted) -> Committed:
+    from bot.readers.npm.package_json import read_package_json
+
+    if source.revision:
+        return Committed(declarations=None)
+    data = source.committed(key.path)
+    try:
+        return Committed(declarations=None if data is None else read_package_json(key.path, data).declarations)
+    except ReadError:
+        return Committed(declarations=())
+
+
+# -- the base ------------------------------------------------------------------------------------
+
+
+def _base(
+    options: Options, rules: Sequence[Rule], head: Opened, cache: FactCache, outside: _Outside, progress: Progress
+) -> tuple[Counter[str], set[tuple[str, str, str]]]:
+    """The base's fingerprints, with paths followed through renames, and what could not be checked there."""
+    from bot.sources.git import git, repository_of, resolve_revision
+
+    top = repository_of(options.path.resolve())
+    if top is None or options.base is None:
+        raise RingfenceError("--base needs a git repository", where=str(options.path), remedy="Leave --base out.")
+    tip = resolve_revision(top, options.base)
+    against = options.revision or "HEAD"
+    try:
+        base = git(top, "merge-base", tip, against).decode().split()[0]
+    except (RingfenceError, IndexError):
+        base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
+    source = open_source(options.path, revision=base)
+    source.folder = head.source.folder
+    renamed = _renames(top, base, options.revision, options)
+    loaded = load(source, head.policy, cache, progress)
+    judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
+    marks = Counter(
+        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path)) for rule, _, hit in judged.hits
+    )
+    known = {(p.rule, p.reason, renamed.get(p.subject, p.subject)) for p in judged.not_checked}
+    return marks, known
+
+
+def _renames(top: Path, base: str, revision: str | None, options: Options) -> Mapping[str, str]:
+    """Old path -> new path, by git's rename detection, relative to the root that is judged."""
+    from bot.sources.git import git
+
+    arguments = ["diff", "--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", base]
+    where = options.path.resolve()
+    inner = where if where != top and (where / POLICY_FILE).is_file() else top
+    fields = os.fsdecode(git(inner, *arguments, *([revision] if revision else []), "--relative")).split("\0")
+    moved: dict[str, str] = {}
+    index = 0
+    while index + 2 < len(fields):
+        if fields[index].startswith("R"):
+            moved[fields[index + 1]] = fields[index + 2]
+            index += 3
+        else:
+            index += 2
+    return moved
+
+
+# -- the report ----------------------------------------------------------------------------------
+
+
+def _allowed(problem: NotChecked, policy: Policy) -> bool:
+    if problem.reason == "internal-error":
+        return False
+    for allowed in policy.tables.not_checked.allow:
+        reason, _, detail = allowed.partition(":")
+        if problem.reason == reason and (
+            not detail or problem.subject == detail or problem.subject.endswith("/" + detail)
+        ):
+            return True
+    return False
+
+
+def _report(
+    opened: Opened,
+    options: Options,
+    loaded: Loaded,
+    judged: Judged,
+    findings: Sequence[Finding],
+    known: set[tuple[str, str, str]] | None,
+    measured: Summary,
+) -> Report:
+    policy = opened.policy
+    decides = [f for f in findings if f.introduced and not f.waived]
+    open_questions = [p for p in judged.not_checked if not _allowed(p, policy)]
+    allowed = [p for p in judged.not_checked if _allowed(p, policy)]
+    if known is not None:
+        # What the base could not check either is not this change's doing: shown, not deciding.
+        allowed += [p for p in open_questions if (p.rule, p.reason, p.subject) in known]
+        open_questions = [p for p in open_questions if (p.rule, p.reason, p.subject) not in known]
+    failed = any(f.severity is Severity.ERROR for f in decides)
+    verdict = "fail" if failed else "incomplete" if open_questions else "pass"
+    if policy.tables.mode == "observe":
+        verdict = "pass"
+    summary = Summary(
+        errors=sum(f.severity is Severity.ERROR for f in decides),
+        warnings=sum(f.severity is Severity.WARNING for f in decides),
+        notes=sum(f.severity is Severity.NOTE for f in decides),
+        waived=sum(bool(f.waived) for f in findings),
+        before=sum(not f.introduced for f in findings),
+        files=loaded.repo.files,
+        judged=sum(sum(count.judged.values()) for count in judged.counts),
+        parsed=measured.parsed,
+        requests=measured.requests,
+        seconds=measured.seconds,
+    )
+    return Report(
+        version=version(),
+        repository=str(loaded.repo.identity or loaded.repo.folder or Path(opened.source.label).name),
+        revision=loaded.repo.revision,
+        base=options.base or "",
+        mode=policy.tables.mode,
+        verdict=verdict,  # type: ignore[arg-type]
+        assumed=policy.assumed,
+        findings=tuple(findings),
+        not_checked=tuple(open_questions),
+        allowed=tuple(allowed),
+        not_run=tuple(judged.not_run),
+        counts=tuple(judged.counts),
+        summary=summary,
+    )

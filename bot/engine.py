@@ -1,0 +1,307 @@
+"""Run rules over a repository until nothing is left to ask, and make a report of what they said.
+
+Everything here is a function of its arguments: ``fetch`` and ``read`` are given by the command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.model import (
+    Count,
+    Edit,
+    Evidence,
+    Finding,
+    Hit,
+    LocatedEdit,
+    Location,
+    NotChecked,
+    NotRun,
+    Place,
+    Related,
+    RenderedEvidence,
+    Severity,
+    Verdict,
+)
+from bot.names import PackageName, matches_any
+from bot.policy import Policy, Waiver
+from bot.readers.positions import Located
+from bot.repo import Repo
+from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
+from bot.text import Private, fill
+
+__all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
+
+Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
+
+_ROUNDS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What all rules said, before it is put in words. ``hits`` go with their rule and severity in force;
+    ``waived`` maps an index into ``hits`` to the waiver that covers it."""
+
+    hits: list[tuple[Rule, Severity, Hit]]
+    waived: dict[int, Waiver]
+    not_checked: list[NotChecked]
+    not_run: list[NotRun]
+    counts: list[Count]
+    crashed: bool = False
+    facts: Mapping[Key, object] = field(default_factory=dict)
+
+
+def judge_all(
+    rules: Sequence[Rule], repo: Repo, policy: Policy, fetch: Fetch, unread: Sequence[NotChecked] = ()
+) -> Judged:
+    """Judge a repository by every rule that policy leaves on.
+
+    A rule that asks for what is not there is judged again when it is, in at most four rounds; what is still
+    open then is `Unknown`. ``unread`` is what loading could not read.
+    """
+    not_run = [NotRun(rule=r.id, reason="off by policy") for r in rules if policy.severity(r.id, r.severity) is None]
+    active = [rule for rule in rules if policy.severity(rule.id, rule.severity) is not None]
+    facts: dict[Key, object] = {}
+    verdicts: dict[str, Verdict] = {}
+    crashed = False
+
+    todo = active
+    for round_number in range(_ROUNDS + 2):
+        asked: dict[Key, None] = {}
+        again: list[Rule] = []
+        for rule in todo:
+            known = Known(facts)
+            try:
+                verdicts[rule.id] = rule.judge(repo, policy, known)
+            except Exception as error:  # one rule's bug must not hide what the others found
+                crashed = True
+                verdicts[rule.id] = Verdict(not_checked=[_crash(rule, error)])
+                continue
+            if known.asked:
+                asked.update(known.asked)
+                again.append(rule)
+        if not asked:
+            break
+        outside = [key for key in asked if not isinstance(key, AskWaiverUse)]
+        if outside:
+            answers: Mapping[Key, object] = fetch(outside) if round_number < _ROUNDS else {}
+            nothing = Unknown(reason="not-answered", detail="nothing answered this question")
+            for key in outside:
+                facts[key] = answers.get(key, nothing)
+        else:
+            # Only the uses of waivers are left: everything else has been judged.
+            for key in asked:
+                if isinstance(key, AskWaiverUse):
+                    facts[key] = _use_of(policy.tables.waiver[key.index], active, verdicts, unread, policy)
+        todo = again
+
+    hits: list[tuple[Rule, Severity, Hit]] = []
+    not_checked: list[NotChecked] = list(unread)
+    counts: list[Count] = []
+    for rule in active:
+        verdict = verdicts[rule.id]
+        if verdict.not_run:
+            not_run.append(NotRun(rule=rule.id, reason=verdict.not_run))
+        configured = policy.severity(rule.id, rule.severity) or rule.severity
+        for hit in verdict.hits:
+            # A rule may say that one finding weighs less than its rule; a level that policy sets outright holds for all.
+            own = configured if rule.id in policy.tables.rules else hit.severity or configured
+            hits.append((rule, own, hit))
+        not_checked.extend(p if p.rule else _with_rule(p, rule.id) for p in verdict.not_checked)
+        counts.append(Count(rule=rule.id, judged=dict(verdict.counts)))
+    hits.sort(key=lambda item: _order(item[0], item[2]))
+    waived = {
+        index: waiver
+        for index, (rule, _, hit) in enumerate(hits)
+        if (waiver := _waiver_of(rule.id, hit, policy)) is not None
+    }
+    return Judged(
+        hits=hits,
+        waived=waived,
+        not_checked=_unique(not_checked),
+        not_run=sorted(not_run, key=lambda n: n.rule),
+        counts=counts,
+        crashed=crashed,
+        facts=facts,
+    )
+
+
+def _crash(rule: Rule, error: Exception) -> NotChecked:
+    return NotChecked(
+        reason="internal-error",
+        subject=rule.id,
+        detail=f"the rule failed: {type(error).__name__}: {error}",
+        remedy="This is a bug of Ringfence: please report it with the command you ran (RINGFENCE_DEBUG=1 shows the traceback).",
+        rule=rule.id,
+    )
+
+
+def _with_rule(problem: NotChecked, rule: str) -> NotChecked:
+    return NotChecked(**{**{name: getattr(problem, name) for name in problem.__struct_fields__}, "rule": rule})
+
+
+def _order(rule: Rule, hit: Hit) -> tuple[object, ...]:
+    pointer = tuple(f"{part:08d}" if isinstance(part, int) else part for part in hit.place.pointer)
+    return (hit.place.path, hit.place.start, pointer, rule.id, hit.subject, hit.message)
+
+
+def _unique(problems: Iterable[NotChecked]) -> list[NotChecked]:
+    seen: dict[tuple[str, str, str, str, int], NotChecked] = {}
+    for problem in problems:
+        seen.setdefault((problem.rule, problem.reason, problem.subject, problem.path, problem.line), problem)
+    return sorted(seen.values(), key=lambda p: (p.reason, p.rule, p.path, p.subject, p.line))
+
+
+# -- waivers -------------------------------------------------------------------------------------
+
+
+def waivers_for(rule: str, path: str, package: str, policy: Policy) -> list[Waiver]:
+    """The waivers of the policy that speak of a place, expired ones too."""
+    name = PackageName.parse(package).name if package else ""
+    return [
+        waiver
+        for waiver in policy.tables.waiver
+        if waiver.rule == rule
+        and (waiver.path is None or matches_any(path, (waiver.path,)))
+        and (waiver.package is None or (name and matches_any(name, (PackageName.parse(waiver.package).name,))))
+    ]
+
+
+def _waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
+    if rule == "waiver":
+        return None  # a waiver cannot waive the rule that watches waivers
+    for waiver in waivers_for(rule, hit.place.path, hit.package, policy):
+        if waiver.reason.strip() and waiver.owner.strip() and waiver.expires and waiver.expires >= policy.today:
+            return waiver
+    return None
+
+
+def _use_of(
+    waiver: Waiver,
+    active: Sequence[Rule],
+    verdicts: Mapping[str, Verdict],
+    unread: Sequence[NotChecked],
+    policy: Policy,
+) -> WaiverUse:
+    verdict = verdicts.get(waiver.rule)
+    if verdict is None or all(rule.id != waiver.rule for rule in active):
+        return WaiverUse(matched=0, judged=False)
+    matched = sum(
+        1
+        for hit in verdict.hits
+        if any(w is waiver for w in waivers_for(waiver.rule, hit.place.path, hit.package, policy))
+    )
+    problems = [*verdict.not_checked, *unread]
+    concerned = [p for p in problems if waiver.path is None or not p.path or matches_any(p.path, (waiver.path,))]
+    return WaiverUse(matched=matched, judged=not concerned and not verdict.not_run)
+
+
+# -- words and places ----------------------------------------------------------------------------
+
+
+def fingerprint(rule: str, hit: Hit, path: str | None = None) -> str:
+    """16 hex digits of rule, package, subject and path: never of a line, a message or a version of ours."""
+    parts = (rule, hit.package, hit.subject, hit.place.path if path is None else path)
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+class Renderer:
+    """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
+
+    ``public`` leaves private values out, and with them the source line that would show them.
+    """
+
+    def __init__(self, read: Callable[[str], bytes | None], *, public: bool) -> None:
+        self._read = read
+        self._public = public
+        self._files: dict[str, Located | None] = {}
+
+    def _file(self, path: str) -> Located | None:
+        if path not in self._files:
+            data = self._read(path)
+            self._files[path] = None if data is None else Located(data, path)
+        return self._files[path]
+
+    def locate(self, place: Place) -> Location:
+        """Line and column of a place; the file as a whole where it cannot be read."""
+        file = self._file(place.path)
+        return Location(path=place.path) if file is None else file.locate(place)
+
+    def finding(self, rule: Rule, severity: Severity, hit: Hit, *, introduced: bool, waiver: Waiver | None) -> Finding:
+        """One hit in words. Its fingerprint depends on nothing that is found here."""
+        private = any(isinstance(value, Private) for value in hit.params.values())
+        hidden = private and self._public
+        location = self.locate(hit.place)
+        file = self._file(hit.place.path)
+        return Finding(
+            rule=rule.id,
+            severity=severity,
+            location=location,
+            message=fill(hit.message, hit.params, public=self._public),
+            remedy=fill(hit.remedy, hit.params, public=self._public),
+            fingerprint=fingerprint(rule.id, hit),
+            package="" if hidden else hit.package,
+            subject="" if hidden else hit.subject,
+            introduced=introduced,
+            private=private,
+            source="" if hidden or file is None or not location.line else file.line(location.line),
+            related=tuple(
+                Related(text=fill(text, hit.params, public=self._public), location=self.locate(place))
+                for text, place in hit.related
+            ),
+            evidence=tuple(self._evidence(link) for link in hit.evidence if not hidden or link.kind == "policy"),
+            edits=() if hidden else self._edits(hit.edits),
+            waived=waiver.reason if waiver else "",
+        )
+
+    def _evidence(self, link: Evidence) -> RenderedEvidence:
+        return RenderedEvidence(
+            kind=link.kind,
+            text=fill(link.text, link.params, public=self._public),
+            location=self.locate(link.place) if link.place else None,
+        )
+
+    def _edits(self, edits: Sequence[Edit]) -> tuple[LocatedEdit, ...]:
+        out: list[LocatedEdit] = []
+        for edit in edits:
+            file = self._file(edit.place.path)
+            region = file.span(edit.place) if file else None
+            if file is None or region is None:
+                return ()  # edits of one finding go together or not at all
+            start, end = region
+            out.append(
+                LocatedEdit(
+                    path=edit.place.path,
+                    start=start,
+                    end=end,
+                    old=edit.old,
+                    new=edit.new,
+                    safe=edit.safe,
+                    location=file.locate(Place(edit.place.path, start=start, end=end)),
+                )
+            )
+        return tuple(out)
+
+
+def located(
+    judged: Judged,
+    renderer: Renderer,
+    *,
+    before: Counter[str] | None = None,
+) -> list[Finding]:
+    """The findings of a run. ``before`` counts the base's fingerprints: a finding that the base had is not introduced."""
+    left = Counter(before) if before is not None else Counter[str]()
+    findings: list[Finding] = []
+    for index, (rule, severity, hit) in enumerate(judged.hits):
+        mark = fingerprint(rule.id, hit)
+        known = left[mark] > 0
+        if known:
+            left[mark] -= 1
+        findings.append(renderer.finding(rule, severity, hit, introduced=not known, waiver=judged.waived.get(index)))
+    findings.sort(
+        key=lambda f: (f.location.path, f.location.line, f.location.column, f.severity.rank, f.rule, f.message)
+    )
+    return findings

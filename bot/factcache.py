@@ -1,0 +1,136 @@
+"""Facts kept between runs: a function of blob id, reader and its version, and what was looked for. Nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+__all__ = ["FactCache", "cache_directory", "reader_version"]
+
+_SNAPSHOTS_KEPT = 64
+_ROWS_KEPT = 200_000
+
+
+def cache_directory() -> Path:
+    """``$RINGFENCE_CACHE``, else the platform's cache folder."""
+    named = os.environ.get("RINGFENCE_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ringfence"
+
+
+def reader_version(*folders: str) -> str:
+    """A short digest that changes whenever a reader's code does: name, size and time of each of its files."""
+    here = os.path.dirname(__file__)
+    parts: list[str] = []
+    for folder in folders:
+        with os.scandir(os.path.join(here, folder)) as children:
+            for child in children:
+                if child.name.endswith(".py"):
+                    status = child.stat()
+                    parts.append(f"{folder}/{child.name}:{status.st_size}:{status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
+
+
+class FactCache:
+    """A SQLite file of facts. Whatever goes wrong with it, it is only slower: a run never fails for its cache."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._connection: sqlite3.Connection | None = None
+        if path is None:
+            return
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._connection = self._connect(path / "facts.sqlite")
+        except (OSError, sqlite3.Error):
+            self._connection = None
+
+    @staticmethod
+    def _connect(file: Path) -> sqlite3.Connection | None:
+        for attempt in (0, 1):
+            try:
+                connection = sqlite3.connect(file, timeout=5.0, isolation_level=None)
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=OFF")
+                connection.execute("CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+                connection.execute("CREATE TABLE IF NOT EXISTS snapshots (key BLOB PRIMARY KEY, used REAL, value BLOB)")
+            except sqlite3.DatabaseError:
+                # A damaged file is no loss: everything in it can be had again.
+                if attempt:
+                    return None
+                file.unlink(missing_ok=True)
+            else:
+                return connection
+        return None
+
+    def get_many(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
+        """The values of those keys that are there."""
+        found: dict[bytes, bytes] = {}
+        if self._connection is None:
+            return found
+        wanted = list(keys)
+        try:
+            for begin in range(0, len(wanted), 500):
+                some = wanted[begin : begin + 500]
+                marks = ",".join("?" * len(some))
+                found.update(self._connection.execute(f"SELECT key, value FROM facts WHERE key IN ({marks})", some))  # noqa: S608
+        except sqlite3.Error:
+            return found
+        return found
+
+    def put_many(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep values. Rows beyond a bound are dropped all at once: they are cheap to make again."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            (count,) = self._connection.execute("SELECT count(*) FROM facts").fetchone()
+            if count > _ROWS_KEPT:
+                self._connection.execute("DELETE FROM facts")
+            self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", items)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            self._rollback()
+
+    def snapshot(self, key: bytes) -> bytes | None:
+        """One repository's last scan."""
+        if self._connection is None:
+            return None
+        try:
+            row = self._connection.execute("SELECT value FROM snapshots WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error:
+            return None
+        return row[0] if row else None
+
+    def put_snapshot(self, key: bytes, value: bytes) -> None:
+        """Keep one repository's scan; the oldest go when there are many."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", (key, time.time(), value))
+            self._connection.execute(
+                "DELETE FROM snapshots WHERE key NOT IN (SELECT key FROM snapshots ORDER BY used DESC LIMIT ?)",
+                (_SNAPSHOTS_KEPT,),
+            )
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            self._rollback()
+
+    def _rollback(self) -> None:
+        try:
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._connection = None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

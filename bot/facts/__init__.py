@@ -1,0 +1,1 @@
+"""Facts: what files say, each with its place. Immutable, and judged by nobody yet."""

@@ -1,0 +1,1 @@
+"""Whole-repository facts from the parts, recomputed on each run."""

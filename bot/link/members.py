@@ -1,0 +1,361 @@
+"""Workspaces: which directories are package roots, which members have no manifest, what catalogs mean.
+
+Each package manager reads workspace patterns in its own way:
+
+- npm: in order, and a later pattern takes a directory back that an earlier ``!`` pattern took away;
+- pnpm: ``pnpm-workspace.yaml`` alone, every ``!`` pattern counts wherever it stands, the root is a member;
+- yarn 1: ``!`` patterns mean nothing; yarn 2 and later: as pnpm, and members may hold members;
+- bun: a ``!`` pattern takes away, wherever it stands.
+
+None of them looks into ``node_modules``. Members that yarn 1 would leave out for want of a name or version are
+package roots here all the same: their files are theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+from bot.facts.manifest import Declaration, Kind, Manifest, Override, PnpmWorkspace, WorkspaceGlob
+from bot.facts.root import Root
+from bot.link.globs import compile_glob
+from bot.model import Place
+from bot.readers.npm.spec import classify
+
+__all__ = ["Linked", "link_members"]
+
+Manager = Literal["npm", "pnpm", "yarn-v1", "yarn-berry", "bun"]
+
+_LOCKS: tuple[tuple[str, Manager], ...] = (
+    ("pnpm-lock.yaml", "pnpm"),
+    ("yarn.lock", "yarn-v1"),
+    ("bun.lock", "bun"),
+    ("bun.lockb", "bun"),
+    ("package-lock.json", "npm"),
+    ("npm-shrinkwrap.json", "npm"),
+)
+_MANIFESTS = ("package.json",)
+_PNPM_MANIFESTS = ("package.json", "package.yaml", "package.json5")
+
+
+class Linked(msgspec.Struct, frozen=True, kw_only=True):
+    """``roots`` starts with the repository, the rest in order of their directories. ``ghosts`` are directories that a
+    pattern covers, that hold tracked files and no manifest, each with the pattern. ``manifests`` are those given, catalogs
+    resolved."""
+
+    roots: tuple[Root, ...]
+    ghosts: tuple[tuple[str, WorkspaceGlob], ...]
+    manifests: tuple[Manifest, ...]
+
+
+def link_members(
+    manifests: Iterable[Manifest], pnpm_workspaces: Iterable[PnpmWorkspace], paths: Collection[str]
+) -> Linked:
+    """Package roots, ghosts, and manifests with their catalogs resolved. ``paths`` are all tracked files.
+
+    A directory below the repository's root is a workspace root of its own when it declares members and holds a lockfile.
+    """
+    tree = _Tree(manifests, pnpm_workspaces, paths)
+    claimed: dict[str, str] = {}
+    ghosts: dict[str, WorkspaceGlob] = {}
+    # Outer workspaces first, so that the nearest workspace root that claims a directory has the last word.
+    workspaces = [workspace for directory in tree.workspace_roots() if (workspace := tree.workspace(directory))]
+    for workspace in workspaces:
+        claimed[workspace.directory] = workspace.directory
+        covered = set(workspace.members(tree))
+        claimed.update(dict.fromkeys(covered, workspace.directory))
+    for workspace in workspaces:
+        ghosts.update(workspace.ghosts(tree, claimed))
+    for workspace in workspaces:
+        claimed[workspace.directory] = workspace.directory
+
+    roots = [Root(directory="", manifest=tree.manifests.get(""), workspace=claimed.get(""))]
+    roots += [
+        Root(directory=directory, manifest=tree.manifests.get(directory), workspace=claimed[directory])
+        for directory in sorted(claimed)
+        if directory
+    ]
+    return Linked(
+        roots=tuple(roots),
+        ghosts=tuple(sorted(ghosts.items(), key=lambda ghost: ghost[0])),
+        manifests=tuple(_with_catalogs(manifest, tree, claimed) for manifest in tree.all_manifests),
+    )
+
+
+# -- the tree ----------------------------------------------------------------------------------
+
+
+class _Tree:
+    """What the repository holds, by directory."""
+
+    def __init__(
+        self, manifests: Iterable[Manifest], pnpm_workspaces: Iterable[PnpmWorkspace], paths: Collection[str]
+    ) -> None:
+        self.all_manifests = tuple(manifests)
+        self.manifests = {manifest.directory: manifest for manifest in self.all_manifests}
+        documents = tuple(pnpm_workspaces)
+        self.pnpm = {d.directory: d for d in documents if not _is_yarnrc(d)}
+        self.yarnrc = {d.directory: d for d in documents if _is_yarnrc(d)}
+        self.paths = paths if isinstance(paths, (set, frozenset)) else frozenset(paths)
+        self.directories: set[str] = {""}
+        self.with_manifest: set[str] = set(self.manifests)
+        self.with_pnpm_manifest: set[str] = set(self.manifests)
+        for path in self.paths:
+            directory, _, name = path.rpartition("/")
+            if "node_modules" in path and "node_modules" in directory.split("/"):
+                continue
+            if name == "package.json":
+                self.with_manifest.add(directory)
+            if name in _PNPM_MANIFESTS:
+                self.with_pnpm_manifest.add(directory)
+            while directory not in self.directories:
+                self.directories.add(directory)
+                directory = directory.rpartition("/")[0]
+        self.with_manifest = {d for d in self.with_manifest if "node_modules" not in d.split("/")}
+        self.with_pnpm_manifest = {d for d in self.with_pnpm_manifest if "node_modules" not in d.split("/")}
+
+    def holds(self, directory: str, name: str) -> bool:
+        return (f"{directory}/{name}" if directory else name) in self.paths
+
+    def locked_by(self, directory: str) -> list[Manager]:
+        found: list[Manager] = [manager for name, manager in _LOCKS if self.holds(directory, name)]
+        return ["yarn-berry" if m == "yarn-v1" and self._is_berry(directory) else m for m in found]
+
+    def _is_berry(self, directory: str) -> bool:
+        if directory in self.yarnrc or self.holds(directory, ".yarnrc.yml"):
+            return True
+        manifest = self.manifests.get(directory)
+        asked = (manifest.package_manager if manifest else None) or ""
+        return asked.startswith("yarn@") and not asked.startswith(("yarn@0", "yarn@1"))
+
+    def workspace_roots(self) -> list[str]:
+        """The repository's root, and directories that declare members and hold a lock; outer ones first."""
+        candidates = {m.directory for m in self.all_manifests if m.workspaces} | set(self.pnpm)
+        found = {d for d in candidates if d and self.locked_by(d) and "node_modules" not in d.split("/")}
+        return ["", *sorted(found, key=lambda d: (d.count("/"), d))]
+
+    def workspace(self, directory: str) -> _Workspace | None:
+        manifest, pnpm = self.manifests.get(directory), self.pnpm.get(directory)
+        declared = manifest.workspaces if manifest else ()
+        if pnpm is None and not declared:
+            return None
+        manager = self._manager(directory, manifest, pnpm)
+        if manager == "pnpm" and pnpm is not None:
+            return _Workspace(directory=directory, manager=manager, globs=pnpm.workspaces)
+        return _Workspace(directory=directory, manager=manager, globs=declared)
+
+    def _manager(self, directory: str, manifest: Manifest | None, pnpm: PnpmWorkspace | None) -> Manager:
+        if pnpm is not None and not (manifest and manifest.workspaces):
+            return "pnpm"
+        # Only pnpm reads pnpm-workspace.yaml and only the others read "workspaces"; a tree may carry both.
+        locked = [m for m in self.locked_by(directory) if m != "pnpm" or pnpm is not None]
+        if locked:
+            return locked[0]
+        asked = ((manifest.package_manager if manifest else None) or "").partition("@")[0]
+        if asked == "pnpm" and pnpm is not None:
+            return "pnpm"
+        if asked == "yarn" or self._is_berry(directory):
+            return "yarn-berry" if self._is_berry(directory) else "yarn-v1"
+        if asked == "bun":
+            return "bun"
+        return "pnpm" if pnpm is not None and pnpm.workspaces and not asked else "npm"
+
+
+def _is_yarnrc(document: PnpmWorkspace) -> bool:
+    return document.path.rpartition("/")[2] == ".yarnrc.yml"
+
+
+# -- one workspace -----------------------------------------------------------------------------
+
+
+class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
+    """A workspace root with its patterns, as one package manager reads them."""
+
+    directory: str
+    manager: Manager
+    globs: tuple[WorkspaceGlob, ...]
+
+    def members(self, tree: _Tree) -> Iterator[str]:
+        """Directories below it that have a manifest and are members."""
+        manifests = tree.with_pnpm_manifest if self.manager == "pnpm" else tree.with_manifest
+        yield from self._below(manifests, self)
+        if self.manager != "yarn-berry":
+            return
+        # Yarn 2 and later: a member's own "workspaces" are members too.
+        waiting, seen = list(self._below(manifests, self)), {self.directory}
+        while waiting:
+            directory = waiting.pop()
+            if directory in seen:
+                continue
+            seen.add(directory)
+            manifest = tree.manifests.get(directory)
+            if manifest is not None and manifest.workspaces:
+                inner = msgspec.structs.replace(self, directory=directory, globs=manifest.workspaces)
+                found = list(self._below(manifests, inner))
+                yield from found
+                waiting += found
+
+    def _below(self, directories: Iterable[str], workspace: _Workspace) -> Iterator[str]:
+        rules = workspace.rules()
+        prefix = f"{workspace.directory}/" if workspace.directory else ""
+        for directory in directories:
+            if directory.startswith(prefix) and directory != workspace.directory and rules.cover(directory):
+                yield directory
+
+    def rules(self) -> _Rules:
+        heeded = (glob for glob in self.globs if not (glob.negated and self.manager == "yarn-v1"))
+        ordered = [(_absolute(glob.directory, glob.pattern), glob) for glob in heeded]
+        return _Rules(ordered, in_order=self.manager == "npm")
+
+    def ghosts(self, tree: _Tree, claimed: Mapping[str, str]) -> Iterator[tuple[str, WorkspaceGlob]]:
+        """Directories that a pattern names, literally or by a wildcard in its last segment, and that have files, no
+        manifest, and no package root inside."""
+        rules = self.rules()
+        manifests = tree.with_pnpm_manifest if self.manager == "pnpm" else tree.with_manifest
+        holders = _ancestors(claimed)
+        prefix = f"{self.directory}/" if self.directory else ""
+        for directory in tree.directories:
+            if not directory or directory in manifests or directory in holders or not directory.startswith(prefix):
+                continue
+            glob = rules.naming(directory)
+            if glob is not None:
+                yield directory, glob
+
+
+def _absolute(directory: str, pattern: str) -> str:
+    """The pattern from the repository's root."""
+    pattern = pattern.strip().replace("\\", "/").lstrip("/")
+    return f"{_escape(directory)}/{pattern}" if directory else pattern
+
+
+def _escape(directory: str) -> str:
+    return "".join(f"\\{char}" if char in "\\*?[]{}()!@+|" else char for char in directory)
+
+
+def _ancestors(directories: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for directory in directories:
+        while directory:
+            directory = directory.rpartition("/")[0]
+            found.add(directory)
+    return found
+
+
+class _Rules:
+    """Positive and negative patterns, in order where order counts."""
+
+    def __init__(self, ordered: list[tuple[str, WorkspaceGlob]], *, in_order: bool) -> None:
+        positive: list[tuple[str, WorkspaceGlob]] = []
+        negative: list[str] = []
+        for pattern, glob in ordered:
+            if glob.negated:
+                negative.append(pattern)
+                continue
+            if in_order:
+                negative = [taken for taken in negative if not _covers(taken, pattern)]
+            positive.append((pattern, glob))
+        if in_order:
+            positive = [kept for kept in positive if not any(_covers(taken, kept[0]) for taken in negative)]
+        self.positive = positive
+        self.negative = negative
+
+    def cover(self, directory: str) -> bool:
+        return self._wanted(directory) and any(compile_glob(pattern).match(directory) for pattern, _ in self.positive)
+
+    def naming(self, directory: str) -> WorkspaceGlob | None:
+        if not self._wanted(directory):
+            return None
+        for pattern, glob in self.positive:
+            if compile_glob(pattern).last_is_wild(directory) is not None:
+                return glob
+        return None
+
+    def _wanted(self, directory: str) -> bool:
+        return not any(compile_glob(pattern).match(directory) for pattern in self.negative)
+
+
+def _covers(negative: str, positive: str) -> bool:
+    """npm: whether a ``!`` pattern covers another pattern, read as if it were a path."""
+    return compile_glob(negative).match(positive.strip("/"))
+
+
+# -- catalogs ----------------------------------------------------------------------------------
+
+
+class _Catalog(msgspec.Struct, frozen=True):
+    path: str
+    pointer: tuple[str, ...]
+    specs: Mapping[str, str]
+
+
+def _with_catalogs(manifest: Manifest, tree: _Tree, claimed: Mapping[str, str]) -> Manifest:
+    if not any(d.kind is Kind.CATALOG for d in manifest.declarations) and not any(
+        o.kind is Kind.CATALOG for o in manifest.overrides
+    ):
+        return manifest
+    directories = list(_holders(manifest.directory, claimed))
+    return msgspec.structs.replace(
+        manifest,
+        declarations=tuple(_resolved(d, tree, directories) for d in manifest.declarations),
+        overrides=tuple(_resolved_override(o, tree, directories) for o in manifest.overrides),
+    )
+
+
+def _holders(directory: str, claimed: Mapping[str, str]) -> Iterator[str]:
+    """Where a manifest's catalogs may stand: its workspace root, else the directories above it."""
+    if directory in claimed:
+        yield claimed[directory]
+    while True:
+        yield directory
+        if not directory:
+            return
+        directory = directory.rpartition("/")[0]
+
+
+def _catalogs(tree: _Tree, directory: str, name: str) -> Iterator[_Catalog]:
+    for document in (tree.pnpm.get(directory), tree.yarnrc.get(directory)):
+        if document is not None and name in document.catalogs:
+            field = document.catalog_fields.get(name, "catalogs")
+            pointer = (field,) if field == "catalog" else (field, name)
+            yield _Catalog(document.path, pointer, document.catalogs[name])
+    manifest = tree.manifests.get(directory)
+    if manifest is not None and name in manifest.catalogs:
+        yield _Catalog(manifest.path, manifest.catalog_fields.get(name, ("catalog",)), manifest.catalogs[name])
+
+
+def _entry(spec: str, local: str, tree: _Tree, directories: Iterable[str]) -> tuple[str, Place] | None:
+    name = spec.removeprefix("catalog:").strip() or "default"
+    for directory in directories:
+        for catalog in _catalogs(tree, directory, name):
+            if local in catalog.specs:
+                return catalog.specs[local], Place(catalog.path, (*catalog.pointer, local))
+    return None
+
+
+def _resolved(declaration: Declaration, tree: _Tree, directories: Iterable[str]) -> Declaration:
+    if declaration.kind is not Kind.CATALOG:
+        return declaration
+    entry = _entry(declaration.spec, declaration.local, tree, directories)
+    if entry is None:
+        return declaration
+    spec, place = entry
+    meant = classify(spec, declaration.local)
+    name = meant.name or declaration.local
+    return msgspec.structs.replace(
+        declaration,
+        effective=meant.effective,
+        kind=meant.kind,
+        version=meant.version,
+        name=name,
+        alias=name != declaration.local or spec[:4].lower() == "npm:",
+        catalog_place=place,
+    )
+
+
+def _resolved_override(override: Override, tree: _Tree, directories: Iterable[str]) -> Override:
+    if override.kind is not Kind.CATALOG:
+        return override
+    entry = _entry(override.spec, override.target, tree, directories)
+    return override if entry is None else msgspec.structs.replace(override, kind=classify(entry[0]).kind)

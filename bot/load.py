@@ -1,0 +1,355 @@
+"""A source, the readers and the fact cache -> one `Repo`, with what could not be read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from bot.errors import ReadError
+from bot.factcache import FactCache, reader_version
+from bot.facts.lock import Lock
+from bot.facts.manifest import Manifest, PnpmWorkspace, WorkspaceGlob
+from bot.facts.module import Import, SourceFile
+from bot.facts.root import Root
+from bot.link.locks import govern
+from bot.link.members import link_members
+from bot.model import NotChecked
+from bot.names import PackageName, matches_any
+from bot.policy import Policy, Side
+from bot.readers.javascript.candidates import Needles, candidates
+from bot.readers.npm import LOCK_NAMES, lock_reader
+from bot.repo import Repo
+from bot.sources.base import Entry, Source
+
+__all__ = ["SOURCE_SUFFIXES", "Loaded", "Progress", "load"]
+
+Progress = Callable[[str, int, int], None]
+
+SOURCE_SUFFIXES = (
+    ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
+)  # fmt: skip
+_SOURCE_MAX = 20 * 1024 * 1024
+_FACT_TYPES = Manifest | PnpmWorkspace | Lock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What a source became."""
+
+    repo: Repo
+    not_checked: tuple[NotChecked, ...] = ()
+    ignored: int = 0
+
+
+def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | None = None) -> Loaded:
+    """Read a source. One bad file is one `NotChecked`; the rest is read."""
+    entries = [entry for entry in source.entries() if "node_modules/" not in entry.path]
+    ignore = policy.tables.ignore.paths
+    problems: list[NotChecked] = []
+
+    documents: list[Entry] = []
+    sources: list[Entry] = []
+    for entry in entries:
+        if entry.kind != "file":
+            continue
+        if entry.path.endswith(SOURCE_SUFFIXES):
+            sources.append(entry)
+        elif (name := entry.path.rpartition("/")[2]) in _DOCUMENTS or name in LOCK_NAMES:
+            documents.append(entry)
+    ignored = len(documents)
+    documents = [entry for entry in documents if not matches_any(entry.path, ignore)]
+    ignored -= len(documents)
+
+    facts = _read_documents(source, documents, cache, problems)
+    manifests = [fact for fact in facts if isinstance(fact, Manifest)]
+    pnpm = tuple(fact for fact in facts if isinstance(fact, PnpmWorkspace))
+    locks = tuple(fact for fact in facts if isinstance(fact, Lock))
+    paths = {entry.path for entry in entries if entry.kind == "file"}
+    linked = link_members(manifests, pnpm, paths)
+    governs = govern([m.directory for m in linked.manifests], locks, linked.roots)
+
+    found, left_out = _scan(source, sources, linked.roots, linked.manifests, policy, cache, problems, progress)
+    repo = Repo(
+        identity=source.identity,
+        folder=source.folder,
+        revision=source.revision,
+        paths=frozenset(paths),
+        links={entry.path: entry.kind for entry in entries if entry.kind != "file"},
+        manifests=tuple(linked.manifests),
+        pnpm_workspaces=pnpm,
+        locks=locks,
+        roots=tuple(linked.roots),
+        governs=governs,
+        ghosts=_ghosts(linked.ghosts, ignore),
+        sources=found,
+        files=len(sources),
+    )
+    return Loaded(repo=repo, not_checked=tuple(problems), ignored=ignored + left_out)
+
+
+def _ghosts(
+    ghosts: Iterable[tuple[str, WorkspaceGlob]], ignore: tuple[str, ...]
+) -> tuple[tuple[str, WorkspaceGlob], ...]:
+    return tuple(
+        ghost for ghost in ghosts if not matches_any(ghost[0] + "/", ignore) and not matches_any(ghost[0], ignore)
+    )
+
+
+# -- manifests and locks -----------------------------------------------------------------------
+
+
+def _read_manifest(path: str, data: bytes) -> _FACT_TYPES:
+    from bot.readers.npm.package_json import read_package_json
+
+    return read_package_json(path, data)
+
+
+def _read_pnpm_workspace(path: str, data: bytes) -> _FACT_TYPES:
+    from bot.readers.npm.pnpm_workspace import read_pnpm_workspace
+
+    return read_pnpm_workspace(path, data)
+
+
+def _read_yarnrc(path: str, data: bytes) -> _FACT_TYPES:
+    from bot.readers.npm.yarnrc import read_yarnrc
+
+    return read_yarnrc(path, data)
+
+
+_DOCUMENTS: dict[str, Callable[[str, bytes], _FACT_TYPES]] = {
+    "package.json": _read_manifest,
+    "pnpm-workspace.yaml": _read_pnpm_workspace,
+    ".yarnrc.yml": _read_yarnrc,
+}
+
+
+def _reader_of(path: str) -> Callable[[str, bytes], _FACT_TYPES] | None:
+    name = path.rpartition("/")[2]
+    return _DOCUMENTS.get(name) or lock_reader(name)
+
+
+def _read_documents(
+    source: Source, documents: list[Entry], cache: FactCache, problems: list[NotChecked]
+) -> list[_FACT_TYPES]:
+    version = reader_version("readers/npm", "facts")
+    keys = {
+        # A fact carries its path, so the path is part of what it is a function of.
+        entry.path: hashlib.sha256(f"{version}\0{entry.oid}\0{entry.path}".encode(errors="surrogateescape")).digest()
+        for entry in documents
+        if entry.oid
+    }
+    kept = cache.get_many(keys.values())
+    decoder = msgspec.msgpack.Decoder(_Fact)
+    facts: dict[str, _FACT_TYPES] = {}
+    for path, key in keys.items():
+        if key in kept:
+            try:
+                facts[path] = decoder.decode(kept[key]).fact()
+            except msgspec.MsgspecError:
+                continue
+    encoder = msgspec.msgpack.Encoder()
+    fresh: list[tuple[bytes, bytes]] = []
+    for path, data in source.read_many([entry.path for entry in documents if entry.path not in facts]):
+        read = _reader_of(path)
+        if data is None:
+            problems.append(_missing(path))
+            continue
+        if read is None:
+            continue
+        try:
+            facts[path] = fact = read(path, data)
+        except ReadError as error:
+            problems.append(_unread(path, error))
+            continue
+        if path in keys:
+            try:
+                fresh.append((keys[path], encoder.encode(_Fact.of(fact))))
+            except (UnicodeEncodeError, TypeError, OverflowError):
+                continue  # not everything that JSON can say fits the cache: read it again next time
+    if fresh:
+        cache.put_many(fresh)
+    return [facts[entry.path] for entry in documents if entry.path in facts]
+
+
+class _Fact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A cached fact: the one member that is there says of which type it is."""
+
+    manifest: Manifest | None = None
+    pnpm: PnpmWorkspace | None = None
+    lock: Lock | None = None
+
+    @classmethod
+    def of(cls, fact: _FACT_TYPES) -> _Fact:
+        if isinstance(fact, Manifest):
+            return cls(manifest=fact)
+        return cls(pnpm=fact) if isinstance(fact, PnpmWorkspace) else cls(lock=fact)
+
+    def fact(self) -> _FACT_TYPES:
+        found = self.manifest or self.pnpm or self.lock
+        if found is None:
+            raise msgspec.ValidationError("an empty fact")
+        return found
+
+
+def _missing(path: str) -> NotChecked:
+    return NotChecked(
+        reason="missing-object",
+        subject=path,
+        detail="git tracks this file, and its content is not here (a partial clone, a link in its path, or too large)",
+        remedy="Fetch it, or ignore the path in the policy.",
+        path=path,
+    )
+
+
+def _unread(path: str, error: ReadError) -> NotChecked:
+    return NotChecked(
+        reason=error.reason,
+        subject=path,
+        detail=error.detail,
+        remedy=error.remedy or "Mend the file, or ignore the path in the policy.",
+        path=path,
+        line=error.line or 0,
+    )
+
+
+# -- source files ------------------------------------------------------------------------------
+
+
+class _Scan(msgspec.Struct, array_like=True):
+    """A repository's last scan: which blobs, at which depth, hold no needle, and what the others hold."""
+
+    clean: str
+    hits: dict[str, tuple[Import, ...]]
+
+
+def _scan(
+    source: Source,
+    files: list[Entry],
+    roots: Iterable[Root],
+    manifests: Iterable[Manifest],
+    policy: Policy,
+    cache: FactCache,
+    problems: list[NotChecked],
+    progress: Progress | None,
+) -> tuple[dict[str, SourceFile], int]:
+    """Candidate imports of every source file that has any, by path; and how many such files policy ignores."""
+    scopes = _needles(policy, manifests)
+    depth_of = _depths(list(roots))
+    version = reader_version("readers/javascript", "facts")
+    digest = hashlib.sha256(b"\0".join([version.encode(), source.label.encode(errors="replace"), *scopes])).digest()
+    kept = _Scan("", {})
+    raw = cache.snapshot(digest)
+    if raw is not None:
+        try:
+            kept = msgspec.msgpack.decode(raw, type=_Scan)
+        except msgspec.MsgspecError:
+            kept = _Scan("", {})
+    clean = set(kept.clean.split("\n")) if kept.clean else set()
+
+    found: dict[str, tuple[Import, ...]] = {}
+    still: list[str] = []
+    hits: dict[str, tuple[Import, ...]] = {}
+    unread: dict[str, tuple[str, int]] = {}
+    for path, oid, _ in files:
+        depth = depth_of(path)
+        if oid:
+            key = f"{oid}{depth}"
+            if key in clean:
+                still.append(key)
+                continue
+            known = kept.hits.get(key)
+            if known is not None:
+                found[path] = hits[key] = known
+                continue
+            unread[path] = (key, depth)
+        else:
+            unread[path] = ("", depth)
+
+    needles: dict[int, Needles] = {}
+    changed = False
+    for done, (path, data) in enumerate(source.read_many(unread)):
+        if progress is not None and not done & 511:
+            progress("reading source files", done, len(unread))
+        key, depth = unread[path]
+        if data is None:
+            problems.append(_missing(path))
+            continue
+        if len(data) > _SOURCE_MAX:
+            problems.append(_unread(path, ReadError("too-large", f"a source file of {len(data) >> 20} MB")))
+            continue
+        if depth not in needles:
+            needles[depth] = Needles(scopes=scopes, escape=depth)
+        imports = candidates(data, needles[depth])
+        if imports:
+            found[path] = imports
+        if key:
+            changed = True
+            if imports:
+                hits[key] = imports
+            else:
+                still.append(key)
+    if changed:
+        encoded = msgspec.msgpack.encode(_Scan("\n".join(still), hits))
+        cache.put_snapshot(digest, encoded)
+    ignore = policy.tables.ignore.paths
+    judged = {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
+    return judged, len(found) - len(judged)
+
+
+def _needles(policy: Policy, manifests: Iterable[Manifest]) -> tuple[bytes, ...]:
+    """What to look for: the literal beginnings of open and private package names, and aliases of open packages."""
+    patterns = [*policy.tables.open.packages, *policy.tables.private.packages, *policy.tables.private.names]
+    found = {_literal(PackageName.parse(p).name) for p in patterns if PackageName.parse(p).ecosystem == "npm"}
+    for manifest in manifests:
+        for declaration in manifest.declarations:
+            if (
+                declaration.alias
+                and policy.side_of_package(PackageName.npm(declaration.name)) is Side.OPEN
+                and declaration.local != declaration.name
+            ):
+                found.add(declaration.local)
+    found.discard("")
+    shortest = sorted(found, key=len)
+    return tuple(
+        name.encode()
+        for index, name in enumerate(shortest)
+        if not any(name.startswith(other) for other in shortest[:index])
+    )
+
+
+def _literal(pattern: str) -> str:
+    for index, char in enumerate(pattern):
+        if char in "*?{":
+            return pattern[:index]
+    return pattern
+
+
+def _depths(roots: list[Root]) -> Callable[[str], int]:
+    """How many consecutive ``../`` leave a file's package root: its folders below it, plus one. 0 (every relative
+    specifier counts) where another package root lies inside, since a path may then lead into it."""
+    directories = {root.directory for root in roots}
+    holders: set[str] = set()
+    for inner in directories:
+        outer = inner
+        while outer:
+            outer = outer.rpartition("/")[0]
+            if outer in directories:
+                holders.add(outer)
+    by_directory: dict[str, int] = {}
+
+    def depth_of_directory(directory: str) -> int:
+        known = by_directory.get(directory)
+        if known is not None:
+            return known
+        if directory in directories or not directory:
+            depth = 0 if directory in holders else 1
+        else:
+            parent = depth_of_directory(directory.rpartition("/")[0])
+            depth = parent and parent + 1
+        by_directory[directory] = depth
+        return depth
+
+    return lambda path: depth_of_directory(path.rpartition("/")[0])

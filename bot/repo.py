@@ -1,0 +1,194 @@
+"""One repository as rules see it: an index over immutable facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import msgspec
+
+from bot.facts.lock import Lock, LockEntry
+from bot.facts.manifest import Declaration, Manifest, PnpmWorkspace, WorkspaceGlob
+from bot.facts.module import SourceFile
+from bot.facts.root import Root
+from bot.link.locks import resolve
+from bot.names import PackageName, RepoName, matches_any
+from bot.policy import Policy, Side
+
+__all__ = ["Pin", "Repo", "Root", "is_published"]
+
+T = TypeVar("T")
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """Which version of a package a file gets. ``entry`` and ``lock`` are None when only an exact declaration
+    says so; ``root`` is set instead of ``version`` when a workspace member itself answers."""
+
+    package: PackageName
+    version: str | None
+    lock: Lock | None = None
+    entry: LockEntry | None = None
+    declaration: Declaration | None = None
+    root: Root | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Repo:
+    """A repository's facts. ``identity`` is its name on a forge, when known; ``folder`` the checkout folder's
+    own name, on workstations only. ``revision`` is a commit id, or empty for a working tree.
+    ``paths`` are all tracked files that policy does not ignore, ``files`` how many source files were
+    looked at. ``roots`` starts with the repository itself. ``governs`` maps a manifest's directory to
+    the lock that governs it. ``ghosts`` are directories that a workspace glob covers and that hold no manifest.
+    """
+
+    identity: RepoName | None = None
+    folder: str | None = None
+    revision: str = ""
+    paths: frozenset[str] = frozenset()
+    links: Mapping[str, str] = field(default_factory=dict)
+    manifests: tuple[Manifest, ...] = ()
+    pnpm_workspaces: tuple[PnpmWorkspace, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    roots: tuple[Root, ...] = ()
+    governs: Mapping[str, Lock] = field(default_factory=dict)
+    ghosts: tuple[tuple[str, WorkspaceGlob], ...] = ()
+    sources: Mapping[str, SourceFile] = field(default_factory=dict)
+    files: int = 0
+    _cache: dict[str, object] = field(default_factory=dict, repr=False)
+
+    # -- roots -----------------------------------------------------------------------------
+
+    def root_of(self, path: str) -> Root:
+        """The package root that a file or directory belongs to (the deepest one)."""
+        by_directory = self._once("by_directory", lambda: {root.directory: root for root in self.roots})
+        directory = path
+        while directory:
+            directory = directory.rpartition("/")[0]
+            if directory in by_directory:
+                return by_directory[directory]
+        return by_directory[""]
+
+    def root_named(self, name: str) -> Root | None:
+        """The member with this npm name."""
+        by_name = self._once(
+            "by_name", lambda: {r.manifest.name: r for r in reversed(self.roots) if r.manifest and r.manifest.name}
+        )
+        return by_name.get(name)
+
+    def manifest_at(self, directory: str) -> Manifest | None:
+        """The manifest in exactly this directory."""
+        found = self._once("manifests", lambda: {m.directory: m for m in self.manifests})
+        return found.get(directory)
+
+    def manifest_of(self, path: str) -> Manifest | None:
+        """The nearest manifest at or above a file: the one Node reads for it."""
+        directory = path.rpartition("/")[0]
+        while True:
+            found = self.manifest_at(directory)
+            if found is not None or not directory:
+                return found
+            directory = directory.rpartition("/")[0]
+
+    def declarations(self) -> Iterator[tuple[Manifest, Declaration]]:
+        """Every declaration of every manifest that is not a template."""
+        for manifest in self.manifests:
+            if not manifest.template:
+                for declaration in manifest.declarations:
+                    yield manifest, declaration
+
+    # -- sides -----------------------------------------------------------------------------
+
+    def side_of(self, policy: Policy, path: str) -> Side:
+        """Open or private: the side of the package root that holds a file (*unmatched* resolved)."""
+        root = self.root_of(path)
+        sides: dict[str, Side] = self._once("sides", dict)
+        if root.directory not in sides:
+            side = policy.side_of_root(self.identity, root.directory, root.package)
+            sides[root.directory] = policy.counts_as(side)
+        return sides[root.directory]
+
+    def is_open(self, policy: Policy, package: PackageName) -> bool:
+        """Whether this is an open package: by name, and no private member of this repository."""
+        if policy.side_of_package(package) is not Side.OPEN:
+            return False
+        root = self.root_named(package.name) if package.ecosystem == "npm" else None
+        if root is None or root.manifest is None:
+            return True
+        if policy.counts_as(policy.side_of_root(self.identity, root.directory, root.package)) is Side.PRIVATE:
+            return False
+        return not root.manifest.private or is_published(policy, root)
+
+    # -- pins ------------------------------------------------------------------------------
+
+    def pin(self, path: str, local: str) -> Pin | None:
+        """The version of the package imported as ``local`` that Node would reach from a file.
+
+        The lock's entry (hoisting and duplicates included), else a workspace member, else the exact
+        declaration of the nearest manifest or the workspace root; None when nothing says.
+        """
+        manifest = self.manifest_of(path)
+        directory = manifest.directory if manifest else ""
+        pins: dict[tuple[str, str], Pin | None] = self._once("pins", dict)
+        if (directory, local) not in pins:
+            pins[directory, local] = self._pin(directory, local)
+        return pins[directory, local]
+
+    def _pin(self, directory: str, local: str) -> Pin | None:
+        declaration = self.declared(directory, local)
+        lock = self.governs.get(directory)
+        if lock is not None:
+            manifest = self.manifest_at(directory)
+            entry = resolve(lock, directory, manifest.name if manifest else None, local, declaration)
+            if entry is not None:
+                root = self.root_named(entry.name) if entry.source.value in ("workspace", "path") else None
+                return Pin(
+                    package=PackageName.npm(entry.name),
+                    version=entry.version,
+                    lock=lock,
+                    entry=entry,
+                    declaration=declaration,
+                    root=root,
+                )
+        sibling = self.root_named(local)
+        if sibling is not None and (declaration is None or declaration.kind.value in ("workspace", "path")):
+            return Pin(package=PackageName.npm(local), version=None, declaration=declaration, root=sibling)
+        if declaration is not None and declaration.version is not None:
+            return Pin(
+                package=PackageName(declaration.ecosystem, declaration.name),
+                version=declaration.version,
+                declaration=declaration,
+            )
+        return None
+
+    def declared(self, directory: str, local: str) -> Declaration | None:
+        """The declaration that makes ``local`` importable in a directory: its manifest's, else its package
+        root's, else the workspace root's."""
+        table: dict[str, dict[str, Declaration]] = self._once("declared", self._declared)
+        looked = directory
+        while True:
+            found = table.get(looked, {}).get(local)
+            if found is not None or not looked:
+                return found
+            looked = looked.rpartition("/")[0]
+
+    def _declared(self) -> dict[str, dict[str, Declaration]]:
+        # A name in several fields is installed as dependencies say, then optional, dev, and peer last.
+        order = {"dependencies": 3, "optionalDependencies": 2, "devDependencies": 1}
+        table: dict[str, dict[str, Declaration]] = {}
+        for manifest in self.manifests:
+            chosen = table.setdefault(manifest.directory, {})
+            for declaration in sorted(manifest.declarations, key=lambda d: order.get(d.field, 0)):
+                chosen[declaration.local] = declaration
+        return table
+
+    def _once(self, key: str, make: Callable[[], T]) -> T:
+        # Derived indexes are made when first asked for, and only then.
+        if key not in self._cache:
+            self._cache[key] = make()
+        return cast(T, self._cache[key])
+
+
+def is_published(policy: Policy, root: Root) -> bool:
+    """Whether policy lists this member as one that must be public on the registry."""
+    return bool(root.directory and matches_any(root.directory, policy.tables.open.published))

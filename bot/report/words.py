@@ -1,0 +1,118 @@
+"""Words that several faces share: counts, the summary line, and lines that no log takes for a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from bot.model import Finding, Location, NotChecked, Report
+from bot.text import printable
+
+__all__ = ["by_reason", "decides", "guarded", "judged_nothing", "plural", "position", "summary_line", "worst_first"]
+
+# The facts that the summary names, in this order. Other labels count parts of them, and stand in the table.
+_MAIN = ("lock entries", "candidate imports", "imports", "declarations")
+
+_COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*)::", re.MULTILINE)
+_OLD_COMMAND = re.compile(r"##(?=\w*\[)")
+
+
+def guarded(text: str) -> str:
+    """Lines that a build log does not obey.
+
+    GitHub's runner takes a line whose first characters after any white space are ``::`` for a command, and
+    ``##[`` anywhere in a line; other runners know ``##name[``. A backslash goes between.
+    """
+    if "::" in text:
+        text = _COMMAND.sub(r"\1\\::", text)
+    return _OLD_COMMAND.sub(r"##\\", text) if "##" in text else text
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``1 error``, ``1,209 errors``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def position(location: Location) -> str:
+    """``path:line:column``, or the path alone where the file as a whole is meant."""
+    path = printable(location.path) or "."
+    return f"{path}:{location.line}:{max(location.column, 1)}" if location.line else path
+
+
+def decides(finding: Finding) -> bool:
+    """Whether the verdict looks at this finding."""
+    return finding.introduced and not finding.waived
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """What decides before what does not, errors before warnings before notes, then by place."""
+    return sorted(
+        findings,
+        key=lambda f: (not decides(f), f.severity.rank, f.location.path, f.location.line, f.location.column, f.rule),
+    )
+
+
+def by_reason(problems: Sequence[NotChecked]) -> dict[str, list[NotChecked]]:
+    """Problems grouped by their reason, the most frequent first."""
+    groups: dict[str, list[NotChecked]] = {}
+    for problem in problems:
+        groups.setdefault(problem.reason, []).append(problem)
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def judged_nothing(report: Report) -> list[str]:
+    """Rules that ran and found no fact to judge."""
+    idle = {item.rule for item in report.not_run}
+    return [c.rule for c in report.counts if c.rule not in idle and not any(c.judged.values())]
+
+
+def summary_line(report: Report) -> tuple[str, str]:
+    """The verdict (``FAIL``) and one line that says what was found and how much was judged."""
+    summary = report.summary
+    found = [
+        plural(number, word)
+        for number, word in ((summary.errors, "error"), (summary.warnings, "warning"), (summary.notes, "note"))
+        if number
+    ]
+    files = len({f.location.path for f in report.findings if decides(f)})
+    said = ", ".join(found) + f" in {plural(files, 'file')}" if found else "nothing found"
+    if report.not_checked:
+        said += f", {len(report.not_checked):,} not checked"
+    said += "; " + _judged(report)
+    said += f" in {summary.seconds:.2f} s"
+    if summary.requests:
+        said += "; " + plural(summary.requests, "registry request")
+    if report.mode == "observe":
+        return "OBSERVED", said + "; in observe mode nothing fails"
+    return report.verdict.upper(), said
+
+
+def _judged(report: Report) -> str:
+    idle = {item.rule for item in report.not_run}
+    facts: dict[str, int] = {}
+    active = 0
+    for count in report.counts:
+        active += count.rule not in idle and any(count.judged.values())
+        for label, number in count.judged.items():
+            # Rules that share a label look at the same facts: the most that one of them saw, not the sum.
+            facts[label] = max(facts.get(label, 0), number)
+    chosen = [label for label in _MAIN if facts.get(label)]
+    if not chosen:
+        chosen = sorted((label for label, number in facts.items() if number), key=lambda k: (-facts[k], k))[:3]
+    said: list[str] = []
+    parsed = report.summary.parsed
+    for label in chosen:
+        text = plural(facts[label], _singular(label), label)
+        if label.endswith("imports") and parsed:
+            text += f" ({plural(parsed, 'file')} parsed)"
+            parsed = 0
+        said.append(text)
+    if report.summary.files:
+        said.append(plural(report.summary.files, "source file") + (f" ({parsed:,} parsed)" if parsed else ""))
+    return f"{plural(active, 'rule')} judged {', '.join(said) or 'nothing'}"
+
+
+def _singular(label: str) -> str:
+    if label.endswith("ies"):
+        return label[:-3] + "y"
+    return label[:-1] if label.endswith("s") and not label.endswith("ss") else label

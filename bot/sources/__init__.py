@@ -1,0 +1,1 @@
+"""Where bytes come from: a working tree, a commit, a folder without git, memory."""

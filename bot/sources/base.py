@@ -1,0 +1,59 @@
+"""What every source of bytes offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from bot.names import RepoName
+
+__all__ = ["MAX_FILE", "Entry", "MissingObjectError", "Source", "TooLargeError"]
+
+# No reader accepts more; larger files are never brought into memory.
+MAX_FILE = 100 * 1024 * 1024
+
+
+class Entry(NamedTuple):
+    """A tracked file. ``oid`` is the blob id of exactly the bytes that `Source.read` gives, or empty when that is
+    not known (a changed file, no git). ``kind`` is ``file``, ``link`` or ``submodule``."""
+
+    path: str
+    oid: str
+    kind: str = "file"
+
+
+class TooLargeError(Exception):
+    """A file beyond `MAX_FILE`."""
+
+
+class MissingObjectError(Exception):
+    """A file that git tracks and whose object or file is not there."""
+
+
+class Source(Protocol):
+    """One repository's bytes. Paths are POSIX, relative to the root, undecodable bytes surrogate-escaped."""
+
+    label: str
+    revision: str
+    identity: RepoName | None
+    folder: str | None
+
+    def entries(self) -> list[Entry]:
+        """Everything that is tracked, in no particular order."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """One file's bytes. Raises `MissingObjectError` or `TooLargeError`."""
+        ...
+
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Many files' bytes, in the order asked; None for one that is missing or too large."""
+        ...
+
+    def committed(self, path: str) -> bytes | None:
+        """A working tree's file as HEAD has it: empty bytes where HEAD lacks it, None where there is no HEAD to ask."""
+        ...
+
+    def close(self) -> None:
+        """End the processes behind it."""
+        ...

@@ -1,0 +1,65 @@
+"""One commit of a repository, read from git's objects without a checkout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bot.names import RepoName
+from bot.sources.base import Entry, MissingObjectError
+from bot.sources.git import git, identity_of, read_objects, resolve_revision
+
+__all__ = ["Commit"]
+
+
+class Commit:
+    """The tree of a commit, or a folder in it (``prefix``, with a trailing slash)."""
+
+    def __init__(self, where: Path, revision: str, *, prefix: str = "", named: bool = True) -> None:
+        self._where = where
+        self._prefix = prefix
+        self._oids: dict[str, str] | None = None
+        self.revision = resolve_revision(where, revision)
+        self.label = f"{where} at {self.revision[:12]}"
+        self.identity: RepoName | None = identity_of(where) if named else None
+        self.folder: str | None = None
+
+    def entries(self) -> list[Entry]:
+        tree = self.revision if not self._prefix else f"{self.revision}:{self._prefix.rstrip('/')}"
+        out = git(self._where, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tree)
+        entries: list[Entry] = []
+        for line in os.fsdecode(out).split("\0"):
+            if not line:
+                continue
+            head, path = line.split("\t", 1)
+            mode, kind, oid = head.split(" ")
+            entries.append(
+                Entry(path, oid, "link" if mode == "120000" else "submodule" if kind == "commit" else "file")
+            )
+        self._oids = {entry.path: entry.oid for entry in entries if entry.kind == "file"}
+        return entries
+
+    def read(self, path: str) -> bytes:
+        for _, data in self.read_many((path,)):
+            if data is not None:
+                return data
+        raise MissingObjectError(path)
+
+    def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        if self._oids is None:
+            self.entries()
+        oids = self._oids or {}
+        asked = list(paths)
+        # A path that the commit lacks reads as a missing object.
+        objects = read_objects(self._where, [oids.get(p, "0" * 40) for p in asked])
+        try:
+            yield from zip(asked, objects, strict=False)
+        finally:
+            objects.close()  # type: ignore[attr-defined]
+
+    def committed(self, path: str) -> bytes | None:
+        return None
+
+    def close(self) -> None:
+        return None

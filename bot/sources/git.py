@@ -1,0 +1,143 @@
+"""Git, as a reader of objects: never a hook, a filter, a lazy fetch or a lock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import IO
+
+from bot.errors import RingfenceError
+from bot.names import RepoName
+from bot.sources.base import MAX_FILE
+
+__all__ = ["git", "identity_of", "read_objects", "repository_of", "resolve_revision", "start"]
+
+# The repository under check may carry a hostile configuration: nothing of it may run a program.
+_SAFE = (
+    "--no-pager",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.hooksPath=" + os.devnull,
+    "-c", "core.quotePath=false",
+    "-c", "protocol.allow=never",
+    "-c", "diff.external=",
+)  # fmt: skip
+
+
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in ("GIT_CEILING_DIRECTORIES",)}
+    return kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
+def start(where: str | os.PathLike[str], arguments: Sequence[str], *, stdin: bool = False) -> subprocess.Popen[bytes]:
+    """Start git in a directory."""
+    try:
+        return subprocess.Popen(
+            ["git", *_SAFE, *arguments],
+            cwd=where,
+            env=_environment(),
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except FileNotFoundError:
+        raise RingfenceError("git is not installed", remedy="Install git 2.36 or newer and run again.") from None
+
+
+def git(where: str | os.PathLike[str], *arguments: str) -> bytes:
+    """Run git and give what it prints. Raises `RingfenceError` with git's own words."""
+    process = start(where, arguments)
+    out, err = process.communicate()
+    if process.returncode:
+        words = err.decode(errors="replace").strip().splitlines()
+        message = words[-1].removeprefix("fatal: ") if words else f"git ended with {process.returncode}"
+        raise RingfenceError(f"git {arguments[0]}: {message}", where=str(where))
+    return out
+
+
+def repository_of(path: Path) -> Path | None:
+    """The top of the git work tree that holds a directory; None outside git (or where git is missing)."""
+    process = start(path, ["rev-parse", "--show-toplevel"])
+    out, err = process.communicate()
+    if process.returncode:
+        words = err.decode(errors="replace")
+        if "dubious ownership" in words:
+            raise RingfenceError(
+                "git refuses this repository: it belongs to another user",
+                where=str(path),
+                remedy=f"Run: git config --global --add safe.directory {path}",
+            )
+        return None
+    return Path(os.fsdecode(out.rstrip(b"\n")))
+
+
+def resolve_revision(where: Path, revision: str) -> str:
+    """The commit id that a revision names. Raises `RingfenceError` with the way out."""
+    try:
+        return (
+            git(where, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            .decode()
+            .strip()
+        )
+    except RingfenceError:
+        raise RingfenceError(
+            f"no commit is called {revision!r} here",
+            where=str(where),
+            remedy="Fetch it first (a shallow clone may lack it: git fetch --unshallow), or name another.",
+        ) from None
+
+
+def identity_of(where: Path) -> RepoName | None:
+    """The forge's name of a checkout, from ``origin``."""
+    process = start(where, ["config", "--get", "remote.origin.url"])
+    out, _ = process.communicate()
+    url = out.decode(errors="replace").strip()
+    return RepoName.parse(url) if "://" in url or "@" in url else None
+
+
+def read_objects(where: str | os.PathLike[str], names: Iterable[str]) -> Iterator[bytes | None]:
+    """Each named object's bytes, in order, through one ``git cat-file --batch``; None for a missing or too large one."""
+    asked = list(names)
+    process = start(where, ["cat-file", "--batch", "--buffer"], stdin=True)
+    assert process.stdin is not None  # noqa: S101  (both pipes were asked for)
+    assert process.stdout is not None  # noqa: S101
+    # --buffer writes its last block only when its input ends: one process serves one list.
+    writer = Thread(target=_write, args=(process.stdin, asked), daemon=True)
+    writer.start()
+    read, readline = process.stdout.read, process.stdout.readline
+    try:
+        for _ in asked:
+            header = readline()
+            if not header:
+                raise RingfenceError("git cat-file ended early", remedy="Run git fsck in this repository.")
+            if header.endswith((b" missing\n", b" ambiguous\n")):
+                yield None
+                continue
+            size = int(header.rsplit(b" ", 1)[1])
+            if size > MAX_FILE:
+                left = size + 1
+                while left:
+                    left -= len(read(min(left, 1 << 20)))
+                yield None
+                continue
+            data = read(size)
+            read(1)
+            yield data
+    finally:
+        process.kill()
+        process.stdout.close()
+        if process.stderr is not None:
+            process.stderr.close()
+        process.wait()
+        writer.join()
+
+
+def _write(pipe: IO[bytes], names: list[str]) -> None:
+    try:
+        for begin in range(0, len(names), 2000):
+            pipe.write(("\n".join(names[begin : begin + 2000]) + "\n").encode())
+        pipe.close()
+    except (BrokenPipeError, ValueError):
+        return

@@ -1,0 +1,40 @@
+"""Which source a path on the command line means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.errors import RingfenceError
+from bot.sources.base import Source
+from bot.sources.checkout import Checkout
+from bot.sources.commit import Commit
+from bot.sources.folder import Folder
+from bot.sources.git import repository_of
+
+__all__ = ["POLICY_FILE", "open_source"]
+
+POLICY_FILE = "ringfence.toml"
+
+
+def open_source(path: Path, *, revision: str | None = None, disk: bool = False) -> Source:
+    """The source behind a path: its git work tree, the folder itself where that holds a ``ringfence.toml``,
+    or a plain folder outside git. ``revision`` reads a commit instead, without a checkout."""
+    if not path.exists():
+        raise RingfenceError(
+            "there is no such folder", where=str(path), remedy="Name a folder that holds a repository."
+        )
+    if not path.is_dir():
+        raise RingfenceError("this is a file", where=str(path), remedy="Name the folder that holds it.")
+    path = path.resolve()
+    top = repository_of(path)
+    if top is None:
+        if revision:
+            raise RingfenceError("this folder is not under git", where=str(path), remedy="Leave --rev and --base out.")
+        return Folder(path)
+    # An example inside a larger repository is a repository of its own, whose name nobody knows.
+    inner = path != top and (path / POLICY_FILE).is_file()
+    root = path if inner else top
+    if revision:
+        prefix = root.relative_to(top).as_posix() + "/" if inner else ""
+        return Commit(top, revision, prefix=prefix, named=not inner)
+    return Checkout(top, root, disk=disk, named=not inner)

@@ -1,0 +1,33 @@
+"""The rules: the explicit list, family by family. A new rule is one folder and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from bot.rule import Rule
+
+__all__ = ["ALL"]
+
+_RULES = (
+    "identity.naming_pair",
+    "identity.ghost_member",
+    "identity.visibility",
+    "identity.reversed_dependency",
+    "pins.unreleased_pin",
+    "pins.floating_pin",
+    "pins.missing_lock",
+    "pins.side_door_source",
+    "pins.lock_source",
+    "pins.undeclared_dependency",
+    "reach.deep_import",
+    "reach.path_escape",
+    "identity.waiver",
+)
+
+
+def _rule(name: str) -> Rule:
+    rule: Rule = import_module(f"{__name__}.{name}.rule").RULE
+    return rule
+
+
+ALL: tuple[Rule, ...] = tuple(_rule(name) for name in _RULES)

@@ -1,0 +1,179 @@
+"""The open side naming the private side."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from bot.facts.lock import Lock, Source
+from bot.facts.manifest import Declaration, Kind
+from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
+from bot.names import PackageName, RepoName, join, split_specifier
+from bot.policy import Policy, Side
+from bot.repo import Repo
+from bot.rule import AskParsed, Known, Pending, Rule, RuleSide, Unknown
+from bot.text import Public, Text
+
+__all__ = ["RULE"]
+
+
+def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+    """Look for private names in what the open side declares, locks, imports and runs."""
+    verdict = Verdict(counts={"declarations": 0, "lock entries": 0, "candidate imports": 0, "scripts": 0})
+    if not any(repo.side_of(policy, f"{root.directory}/package.json".lstrip("/")) is Side.OPEN for root in repo.roots):
+        verdict.not_run = "nothing here is on the open side"
+        return verdict
+    _manifests(repo, policy, verdict)
+    _locks(repo, policy, verdict)
+    _imports(repo, policy, known, verdict)
+    return verdict
+
+
+# -- manifests -----------------------------------------------------------------------------------
+
+
+def _manifests(repo: Repo, policy: Policy, verdict: Verdict) -> None:
+    for manifest in repo.manifests:
+        if manifest.template or repo.side_of(policy, manifest.path) is not Side.OPEN:
+            continue
+        for declaration in manifest.declarations:
+            verdict.counts["declarations"] += 1
+            name = _private_source(repo, policy, declaration)
+            if name is not None:
+                verdict.hits.append(
+                    _hit(policy, declaration.place, f"{declaration.field}.{declaration.local}", name, "depends on")
+                )
+        for override in manifest.overrides:
+            verdict.counts["declarations"] += 1
+            if _is_private(repo, policy, override.target):
+                verdict.hits.append(
+                    _hit(policy, override.place, f"{override.field}.{override.selector}", override.target, "overrides")
+                )
+        for script in manifest.scripts:
+            verdict.counts["scripts"] += 1
+            name = _word(script.text, policy.tables.private.names)
+            if name is not None:
+                verdict.hits.append(_hit(policy, script.place, f"scripts.{script.name}", name, "runs"))
+
+
+def _private_source(repo: Repo, policy: Policy, declaration: Declaration) -> str | None:
+    for name in dict.fromkeys((declaration.name, declaration.local)):
+        if _is_private(repo, policy, name):
+            return name
+    if declaration.kind is Kind.GIT:
+        repository = RepoName.parse(declaration.effective)
+        if repository is not None and policy.side_of_repository(repository) is Side.PRIVATE:
+            return str(repository)
+    if declaration.kind is Kind.PATH:
+        target = declaration.effective.partition(":")[2] if ":" in declaration.effective else declaration.effective
+        inside = join(declaration.path.rpartition("/")[0], target)
+        if inside is not None and repo.manifest_at(inside) is not None:
+            there = repo.root_of(f"{inside}/package.json".lstrip("/"))
+            if policy.side_of_root(repo.identity, there.directory, there.package) is Side.PRIVATE:
+                return there.label
+    return None
+
+
+def _is_private(repo: Repo, policy: Policy, name: str) -> bool:
+    """A package that policy calls private: by its name, or as a member of this repository."""
+    if name in policy.tables.private.names:
+        return True
+    if policy.side_of_package(PackageName.npm(name)) is Side.PRIVATE:
+        return True
+    root = repo.root_named(name)
+    # Only what policy states: an unmatched member counts as private for its own imports, not as a secret.
+    return root is not None and policy.side_of_root(repo.identity, root.directory, root.package) is Side.PRIVATE
+
+
+# -- locks ---------------------------------------------------------------------------------------
+
+
+def _locks(repo: Repo, policy: Policy, verdict: Verdict) -> None:
+    for lock in repo.locks:
+        if not _serves_open_only(repo, policy, lock):
+            continue
+        for entry in lock.entries:
+            verdict.counts["lock entries"] += 1
+            if entry.source is Source.WORKSPACE:
+                continue
+            if (
+                policy.side_of_package(PackageName.npm(entry.name)) is Side.PRIVATE
+                or entry.name in policy.tables.private.names
+            ):
+                verdict.hits.append(_hit(policy, lock.place(entry), entry.key, entry.name, "locks"))
+
+
+def _serves_open_only(repo: Repo, policy: Policy, lock: Lock) -> bool:
+    """A lock that also serves private members may well hold private packages."""
+    sides = {
+        repo.side_of(policy, f"{directory}/package.json".lstrip("/"))
+        for directory, governing in repo.governs.items()
+        if governing is lock and directory != lock.directory
+    }
+    sides.add(repo.side_of(policy, lock.path))
+    return sides == {Side.OPEN}
+
+
+# -- imports -------------------------------------------------------------------------------------
+
+
+def _imports(repo: Repo, policy: Policy, known: Known, verdict: Verdict) -> None:
+    for path in sorted(repo.sources):
+        if repo.side_of(policy, path) is not Side.OPEN:
+            continue
+        for candidate in repo.sources[path].imports:
+            parts = split_specifier(candidate.specifier)
+            if parts is None:
+                continue
+            verdict.counts["candidate imports"] += 1
+            if not _is_private(repo, policy, parts[0]):
+                continue
+            parsed = known(AskParsed(path))
+            if isinstance(parsed, Pending):
+                continue
+            if isinstance(parsed, Unknown):
+                verdict.not_checked.append(
+                    NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
+                )
+                break
+            if any(found.start == candidate.start for found in parsed.imports):
+                place = Place(path, start=candidate.start, end=candidate.end)
+                verdict.hits.append(_hit(policy, place, candidate.specifier, parts[0], "imports"))
+
+
+@lru_cache(maxsize=64)
+def _words(names: tuple[str, ...]) -> re.Pattern[str] | None:
+    if not names:
+        return None
+    # A product's name is a word: `platform-todos` is not in `platform-todos-like` nor in `my-platform-todos`.
+    return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, names)) + r")(?![\w-])", re.IGNORECASE)
+
+
+def _word(text: str, names: tuple[str, ...]) -> str | None:
+    pattern = _words(names)
+    found = pattern.search(text) if pattern else None
+    return found[0] if found else None
+
+
+def _hit(policy: Policy, place: Place, subject: str, name: str, verb: str) -> Hit:
+    params: dict[str, Text] = {"name": policy.text(name), "verb": Public(verb)}
+    return Hit(
+        place=place,
+        subject=subject,
+        message="the open side {verb} {name}, which is private",
+        remedy="Turn it round: the private side may use the open one. Move what is needed into an open package.",
+        params=params,
+        evidence=(
+            Evidence(kind="source", text="{name} is named here", params=params, place=place),
+            *policy.evidence("private.packages", "private.names", "private.members", "private.repositories"),
+        ),
+    )
+
+
+RULE = Rule(
+    id="reversed-dependency",
+    summary="The open side naming the private side: in manifests, locks, imports and scripts.",
+    side=RuleSide.OPEN,
+    severity=Severity.ERROR,
+    judge=judge,
+)

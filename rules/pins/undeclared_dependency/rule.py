@@ -1,0 +1,102 @@
+"""An import of an open package that no manifest in charge declares."""
+
+from __future__ import annotations
+
+from bot.facts.manifest import Manifest
+from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
+from bot.names import PackageName, split_specifier
+from bot.policy import Policy
+from bot.repo import Repo
+from bot.rule import PENDING, AskParsed, Known, Rule, RuleSide, Unknown
+from bot.text import Public
+
+__all__ = ["RULE"]
+
+# How many import sites one finding shows.
+_SHOWN = 5
+
+
+def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+    """For every import of an open package, find the declaration that makes it installable."""
+    verdict = Verdict(counts={"candidate imports": 0, "confirmed": 0, "without a manifest": 0})
+    undeclared: dict[tuple[str, str], list[Place]] = {}
+    rootwards: set[tuple[str, str]] = set()
+    for path in sorted(repo.sources):
+        manifest = repo.manifest_of(path)
+        for candidate in repo.sources[path].imports:
+            parts = split_specifier(candidate.specifier)
+            if parts is None or not repo.is_open(policy, PackageName.npm(parts[0])):
+                continue
+            local = parts[0]
+            if manifest is None:
+                verdict.counts["without a manifest"] += 1
+                continue
+            verdict.counts["candidate imports"] += 1
+            if _own_name(repo, path, local):
+                continue
+            declaration = repo.declared(manifest.directory, local)
+            home = repo.root_of(path)
+            if declaration is not None and (declaration.path.rpartition("/")[0] or not home.directory):
+                continue
+            parsed = known(AskParsed(path))
+            if parsed is PENDING:
+                continue
+            if isinstance(parsed, Unknown):
+                verdict.not_checked.append(
+                    NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
+                )
+                break
+            if not any(found.start == candidate.start for found in parsed.imports):  # type: ignore[union-attr]
+                continue
+            verdict.counts["confirmed"] += 1
+            key = (manifest.path, local)
+            undeclared.setdefault(key, []).append(Place(path, start=candidate.start, end=candidate.end))
+            if declaration is not None:
+                rootwards.add(key)
+    by_path = {manifest.path: manifest for manifest in repo.manifests}
+    for (path, local), places in sorted(undeclared.items()):
+        verdict.hits.append(_hit(by_path[path], local, places, root_only=(path, local) in rootwards))
+    return verdict
+
+
+def _own_name(repo: Repo, path: str, local: str) -> bool:
+    """A package may import itself by its own name: Node resolves that through its exports."""
+    manifest = repo.manifest_of(path)
+    root = repo.root_of(path).manifest
+    return any(found is not None and found.name == local for found in (manifest, root))
+
+
+def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool) -> Hit:
+    params = {
+        "package": Public(local),
+        "manifest": Public(manifest.path),
+        "count": Public(f"{len(places)} times" if len(places) > 1 else "once"),
+    }
+    message = "{package} is imported {count} and {manifest} does not declare it"
+    if root_only:
+        message += ": only the workspace root does"
+    return Hit(
+        place=Place(manifest.path, ("dependencies",), key=True),
+        subject=local,
+        package=f"npm:{local}",
+        message=message,
+        remedy="Declare {package} in {manifest}, with one released version.",
+        params=params,
+        severity=Severity.NOTE if root_only else None,
+        related=tuple(("imported here", place) for place in places[:_SHOWN]),
+        evidence=(
+            Evidence(kind="source", text="{package} is imported here", params=params, place=places[0]),
+            Evidence(
+                kind="declaration", text="{manifest} has no such dependency", params=params, place=Place(manifest.path)
+            ),
+        ),
+    )
+
+
+RULE = Rule(
+    id="undeclared-dependency",
+    summary="An import of an open package that neither the member's manifest nor the workspace root declares.",
+    side=RuleSide.BOTH,
+    severity=Severity.ERROR,
+    judge=judge,
+)

@@ -1,0 +1,103 @@
+"""A pinned or locked version that the public registry does not have."""
+
+from __future__ import annotations
+
+from bot.facts.lock import Source
+from bot.facts.manifest import Kind
+from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
+from bot.names import PackageName
+from bot.policy import Policy
+from bot.repo import Repo
+from bot.rule import PENDING, Absent, AskPackage, AskVersion, Known, PackageFacts, Rule, RuleSide, Unknown
+from bot.text import Public
+
+__all__ = ["RULE"]
+
+# How many released versions a remedy names.
+_SHOWN = 5
+
+
+def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+    """Ask for every exact version, declared or locked, of an open package."""
+    verdict = Verdict(counts={"declarations": 0, "lock entries": 0})
+    declared: dict[tuple[PackageName, str], list[Place]] = {}
+    for _, declaration in repo.declarations():
+        package = PackageName(declaration.ecosystem, declaration.name)
+        if declaration.version is None or declaration.kind is not Kind.EXACT or not repo.is_open(policy, package):
+            continue
+        sibling = repo.root_named(declaration.name)
+        # Siblings of one side that the workspace itself resolves may be unreleased: a release train.
+        if sibling is not None and repo.side_of(policy, declaration.path) is repo.side_of(
+            policy, f"{sibling.directory}/package.json"
+        ):
+            continue
+        verdict.counts["declarations"] += 1
+        place = declaration.catalog_place or declaration.place
+        places = declared.setdefault((package, declaration.version), [])
+        if place not in places:
+            places.append(place)
+    locked: dict[tuple[PackageName, str], list[Place]] = {}
+    for lock in repo.locks:
+        for entry in lock.entries:
+            package = PackageName.npm(entry.name)
+            if entry.version is None or entry.source is not Source.REGISTRY or not repo.is_open(policy, package):
+                continue
+            verdict.counts["lock entries"] += 1
+            locked.setdefault((package, entry.version), []).append(lock.place(entry))
+
+    for package, version in dict.fromkeys([*declared, *locked]):
+        answer = known(AskVersion(package, version))
+        if isinstance(answer, Unknown):
+            verdict.not_checked.append(
+                NotChecked(
+                    reason=answer.reason,
+                    subject=f"{package}@{version}",
+                    detail=f"nobody could say whether it was released: {answer.detail}",
+                    remedy="Run again when the registry answers.",
+                )
+            )
+        elif isinstance(answer, Absent):
+            places = declared.get((package, version)) or locked[package, version]
+            others = locked.get((package, version), []) if (package, version) in declared else []
+            verdict.hits += [_hit(package, version, place, others, answer, known) for place in places]
+    return verdict
+
+
+def _hit(package: PackageName, version: str, place: Place, others: list[Place], answer: Absent, known: Known) -> Hit:
+    remedy = "Release it first, or pin a version that is released."
+    params = {"package": Public(str(package)), "version": Public(version)}
+    if answer.what == "package":
+        message = "{package} is not on the public registry at all, so {version} cannot be installed by a stranger"
+        remedy = "Publish the package first, or correct its name."
+    else:
+        message = "{package}@{version} was never released"
+        facts = known(AskPackage(package))
+        if facts is not PENDING and isinstance(facts, PackageFacts) and facts.versions:
+            params["released"] = Public(", ".join(reversed(facts.versions[-_SHOWN:])))
+            remedy = "Pin a released version (newest first: {released}), or release this one first."
+    return Hit(
+        place=place,
+        subject=f"{package}@{version}",
+        package=f"{package.ecosystem}:{package.name}",
+        message=message,
+        remedy=remedy,
+        params=params,
+        related=tuple(("locked here", other) for other in others),
+        evidence=(
+            Evidence(kind="declaration", text="{package} is pinned to {version} here", params=params, place=place),
+            Evidence(
+                kind="registry",
+                text="the registry has no such {what} ({source})",
+                params={"what": Public(answer.what), "source": Public(answer.source)},
+            ),
+        ),
+    )
+
+
+RULE = Rule(
+    id="unreleased-pin",
+    summary="A pinned or locked version of an open package that the public registry does not have.",
+    side=RuleSide.BOTH,
+    severity=Severity.ERROR,
+    judge=judge,
+)

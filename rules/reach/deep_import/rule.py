@@ -1,0 +1,294 @@
+"""A specifier whose subpath the pinned version does not export."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from bot.facts.lock import Source
+from bot.facts.module import Import, ImportKind
+from bot.model import Edit, Evidence, Hit, NotChecked, Place, Severity, Verdict
+from bot.names import PackageName, split_specifier
+from bot.policy import Policy
+from bot.readers.javascript.exports import Legal, LegalKind, Usage, legal_subpath, package_json, suggest
+from bot.repo import Pin, Repo, Root
+from bot.rule import PENDING, Absent, AskParsed, AskPublished, Known, Pending, Rule, RuleSide, Unknown
+from bot.text import Public, Text
+
+__all__ = ["RULE"]
+
+# How many public subpaths a remedy names when none fits exactly.
+_SHOWN = 6
+_TYPESCRIPT = (".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro")
+
+
+class _Surface(msgspec.Struct, frozen=True, kw_only=True):
+    """What a package offers: a published version's own manifest, or a sibling's in this tree (``root``)."""
+
+    package: PackageName
+    version: str
+    manifest: Mapping[str, object]
+    files: Collection[str] | None
+    pin: Pin | None
+    root: Root | None = None
+
+
+def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+    """Judge every candidate specifier; parse a file only where one of its candidates would be a finding."""
+    verdict = Verdict(counts={"candidate imports": 0, "confirmed": 0, "without a version": 0})
+    problems: dict[str, NotChecked] = {}
+    surfaces: dict[tuple[PackageName, str], _Surface | None] = {}
+    for path in sorted(repo.sources):
+        for candidate in repo.sources[path].imports:
+            parts = split_specifier(candidate.specifier)
+            if parts is None:
+                continue
+            local, subpath = parts
+            pin = _own(repo, path, local) or repo.pin(path, local)
+            package = pin.package if pin else PackageName.npm(local)
+            if not repo.is_open(policy, package):
+                continue
+            verdict.counts["candidate imports"] += 1
+            if pin is None or (pin.root is None and pin.version is None):
+                if repo.manifest_of(path) is not None and subpath != ".":
+                    verdict.counts["without a version"] += 1
+                    problem = _no_version(path, local)
+                    problems.setdefault(problem.subject, problem)
+                continue
+            surface = _surface(pin, known, problems, surfaces)
+            if surface is None or not _suspicious(surface, subpath, policy):
+                continue
+            parsed = known(AskParsed(path))
+            if isinstance(parsed, Pending):
+                continue
+            if isinstance(parsed, Unknown):
+                problems[path] = NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
+                continue
+            confirmed = next((found for found in parsed.imports if found.start == candidate.start), None)
+            if confirmed is None:
+                continue
+            verdict.counts["confirmed"] += 1
+            legal = _judged(surface, subpath, _usage(path, confirmed), policy)
+            if legal is not None:
+                verdict.hits.append(_hit(repo, policy, path, confirmed, surface, legal))
+    verdict.not_checked += problems.values()
+    return verdict
+
+
+def _own(repo: Repo, path: str, local: str) -> Pin | None:
+    """A package that imports itself by its own name gets its own tree."""
+    root = repo.root_of(path)
+    if root.manifest is not None and root.manifest.name == local:
+        return Pin(package=PackageName.npm(local), version=None, root=root)
+    return None
+
+
+def _no_version(path: str, local: str) -> NotChecked:
+    return NotChecked(
+        reason="no-version",
+        subject=f"{local} in {path.rpartition('/')[0] or '.'}",
+        detail=f"no lock and no exact declaration says which version of {local} is imported",
+        remedy=f"Declare {local} with one released version, and commit the lockfile.",
+        path=path,
+    )
+
+
+def _surface(
+    pin: Pin, known: Known, problems: dict[str, NotChecked], surfaces: dict[tuple[PackageName, str], _Surface | None]
+) -> _Surface | None:
+    if pin.root is not None:
+        key = (pin.package, f"/{pin.root.directory}")
+        if key not in surfaces:
+            surfaces[key] = _Surface(
+                package=pin.package,
+                version=(pin.root.manifest.version if pin.root.manifest else None) or "",
+                manifest=package_json(pin.root.manifest) if pin.root.manifest else {},
+                files=None,
+                pin=pin,
+                root=pin.root,
+            )
+        return surfaces[key]
+    version = pin.version or ""
+    key = (pin.package, version)
+    if key in surfaces:
+        return surfaces[key]
+    surfaces[key] = None
+    if pin.entry is not None and pin.entry.source not in (Source.REGISTRY, Source.PATCH):
+        # What comes from a path or from git has no published exports; `side-door-source` says so.
+        return None
+    published = known(AskPublished(pin.package, version))
+    if published is PENDING or isinstance(published, Pending):
+        return None
+    subject = f"{pin.package}@{version}"
+    if isinstance(published, Unknown):
+        problems[subject] = NotChecked(
+            reason=published.reason,
+            subject=subject,
+            detail=f"its exports could not be read: {published.detail}",
+            remedy="Run again when the registry answers.",
+        )
+    elif isinstance(published, Absent):
+        problems[subject] = NotChecked(
+            reason="no-version",
+            subject=subject,
+            detail="the registry does not have it, so nobody can say what it exports",
+            remedy="Pin a released version.",
+        )
+    else:
+        surfaces[key] = _Surface(
+            package=pin.package, version=version, manifest=published.manifest, files=published.files, pin=pin
+        )
+    return surfaces[key]
+
+
+def _usage(path: str, found: Import) -> Usage:
+    if found.types or found.kind in (ImportKind.TYPE, ImportKind.REFERENCE):
+        return "type"
+    if found.kind in (ImportKind.IMPORT, ImportKind.EXPORT):
+        # TypeScript accepts a subpath that only has types in a plain import, and leaves the import out of what it emits.
+        return "any" if path.endswith(_TYPESCRIPT) else "import"
+    if found.kind is ImportKind.REQUIRE:
+        return "require"
+    return "any" if found.kind in (ImportKind.RESOLVE, ImportKind.MOCK) else "import"
+
+
+def _suspicious(surface: _Surface, subpath: str, policy: Policy) -> bool:
+    """Whether some way to use this subpath would be a finding: then a parser says which way it is."""
+    if _judged(surface, subpath, "any", policy) is not None:
+        return True
+    return legal_subpath(surface.manifest, subpath, files=surface.files, usage="any").types_only
+
+
+def _judged(surface: _Surface, subpath: str, usage: Usage, policy: Policy) -> Legal | None:
+    """The judgement, where it is a finding. A subpath that either way of loading reaches is legal for both."""
+    legal = legal_subpath(surface.manifest, subpath, files=surface.files, usage=usage)
+    if legal.legal and legal.kind is not LegalKind.NO_MAP:
+        return None
+    if legal.kind is LegalKind.NO_MAP:
+        return None if legal.subpath == "." or policy.tables.reach.no_exports_map == "off" else legal
+    if usage in ("import", "require"):
+        other = legal_subpath(
+            surface.manifest, subpath, files=surface.files, usage="require" if usage == "import" else "import"
+        )
+        if other.legal:
+            return None
+    return legal
+
+
+def _severity(surface: _Surface, legal: Legal, policy: Policy) -> Severity | None:
+    if legal.kind is LegalKind.NO_MAP:
+        return Severity.ERROR if policy.tables.reach.no_exports_map == "error" else Severity.WARNING
+    if legal.manifest_file:
+        return Severity.WARNING  # tools read it from disk
+    if surface.root is not None and policy.tables.reach.members == "loose":
+        return Severity.WARNING
+    return None
+
+
+def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface, legal: Legal) -> Hit:
+    what = f"{surface.package}@{surface.version}" if surface.version else str(surface.package)
+    instead = suggest(surface.manifest, legal.subpath, surface.files)
+    local = (split_specifier(found.specifier) or (surface.package.name, "."))[0]
+    params: dict[str, Text] = {
+        "specifier": Public(found.specifier),
+        "what": Public(what),
+        "subpath": Public(legal.subpath),
+        "conditions": Public(", ".join(legal.only_under)),
+    }
+    if legal.kind is LegalKind.NO_MAP:
+        message = "{specifier} reaches into {what}, which has no exports map"
+    elif legal.only_under:
+        message = "{specifier}: {what} exports {subpath} only under {conditions}, which strangers do not set"
+    elif legal.types_only:
+        message = "{specifier}: {what} exports {subpath} for types only; at run time it is not there"
+    else:
+        message = "{specifier}: {what} does not export {subpath}"
+    edits: tuple[Edit, ...] = ()
+    place = Place(path, start=found.start, end=found.end)
+    if instead:
+        better = local + instead[0][1:]
+        params["better"] = Public(better)
+        remedy = "Import {better}: it is the same file."
+        raw_is_plain = found.end - found.start == len(found.specifier.encode(errors="surrogateescape"))
+        if raw_is_plain:
+            edits = (Edit(place=place, old=found.specifier, new=better),)
+    else:
+        offered = _offered(surface.manifest)
+        params["offered"] = Public(", ".join(offered[:_SHOWN]) + (", …" if len(offered) > _SHOWN else ""))
+        remedy = (
+            "Use what it exports ({offered}), or take the missing export into {what} first."
+            if offered
+            else ("Use its main entry, or take the missing export into {what} first.")
+        )
+    return Hit(
+        place=place,
+        subject=found.specifier,
+        package=f"{surface.package.ecosystem}:{surface.package.name}",
+        message=message,
+        remedy=remedy,
+        params=params,
+        severity=_severity(surface, legal, policy),
+        evidence=_evidence(policy, place, surface, legal, params),
+        edits=edits,
+    )
+
+
+def _evidence(
+    policy: Policy, place: Place, surface: _Surface, legal: Legal, params: Mapping[str, Text]
+) -> tuple[Evidence, ...]:
+    chain = [Evidence(kind="source", text="{specifier} is imported here", params=dict(params), place=place)]
+    pin = surface.pin
+    if pin is not None and pin.lock is not None and pin.entry is not None:
+        chain.append(
+            Evidence(kind="lock", text="the lock gives {what}", params=dict(params), place=pin.lock.place(pin.entry))
+        )
+    elif pin is not None and pin.declaration is not None:
+        chain.append(
+            Evidence(kind="declaration", text="{what} is declared", params=dict(params), place=pin.declaration.place)
+        )
+    if surface.root is not None and surface.root.manifest is not None:
+        chain.append(
+            Evidence(
+                kind="exports",
+                text="the exports of {what} in this tree do not offer {subpath}",
+                params=dict(params),
+                place=Place(surface.root.manifest.path, ("exports",), key=True),
+            )
+        )
+    else:
+        reason = legal.resolution.reason if legal.resolution else ""
+        chain.append(
+            Evidence(
+                kind="exports",
+                text="package.json in the published {what}: {reason}",
+                params=dict(params)
+                | {
+                    "reason": Public(
+                        reason or ("no exports map" if legal.kind is LegalKind.NO_MAP else "no such subpath")
+                    )
+                },
+            )
+        )
+    if legal.kind is LegalKind.NO_MAP:
+        chain += policy.evidence("reach.no_exports_map")
+    elif surface.root is not None:
+        chain += policy.evidence("reach.members")
+    return tuple(chain)
+
+
+def _offered(manifest: Mapping[str, object]) -> list[str]:
+    """The subpaths that a map offers, in its own order."""
+    exports = manifest.get("exports")
+    if isinstance(exports, Mapping):
+        return [key for key, target in exports.items() if isinstance(key, str) and key.startswith(".") and target]
+    return []
+
+
+RULE = Rule(
+    id="deep-import",
+    summary="A specifier whose subpath the pinned version does not export.",
+    side=RuleSide.BOTH,
+    severity=Severity.ERROR,
+    judge=judge,
+)

@@ -1,0 +1,1 @@
+"""Templates, found by Jinja through the installed package."""

@@ -1,0 +1,32 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# At the end: what is installed goes before the tree, so that a built wheel can be tested from the checkout.
+sys.path.append(str(Path(__file__).parent.parent))
+
+from tests.registry.loopback import LoopbackRegistry
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the user's cache, and none speaks to 127.0.0.1 through a proxy."""
+    monkeypatch.setenv("RINGFENCE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+
+
+@pytest.fixture
+def registry() -> Iterator[LoopbackRegistry]:
+    """An empty npm registry on 127.0.0.1."""
+    with LoopbackRegistry() as running:
+        yield running
+
+
+# Fixtures of other parts follow here.

@@ -1,0 +1,139 @@
+"""Make the lockfile fixtures: the real package managers lock the projects of ``projects.py`` and judge their changes.
+
+    python tests/locks/make.py FOLDER [TOOL...]
+
+FOLDER holds the package managers in ``node_modules``; what is missing is installed there with npm (see ``TOOLS``). They use the
+registry that the machine is configured for. Written are, for each tool, ``fixtures/TOOL/`` (the project with its lock) and
+``fixtures/TOOL/verdicts.json`` (what the tool's frozen install said of each change). A registry's host is no fact worth keeping:
+every one is replaced by ``registry.example.test``, after the tool is done with the file.
+
+Not run by the tests. Takes some minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from projects import Files, changes, project
+
+HERE = Path(__file__).parent / "fixtures"
+TOOLS = {
+    "npm6": "npm@6",
+    "npm8": "npm@8",
+    "npm11": "npm@11",
+    "pnpm7": "pnpm@7",
+    "pnpm8": "pnpm@8",
+    "pnpm9": "pnpm@9",
+    "pnpm10": "pnpm@10",
+    "pnpm12": "pnpm@12",
+    "yarn1": "yarn@1",
+    "yarn4": "@yarnpkg/cli-dist@4",
+    "bun1": "bun@1",
+}
+LOCKS = {"npm": "package-lock.json", "pnpm": "pnpm-lock.yaml", "yarn": "yarn.lock", "bun": "bun.lock"}
+# A tarball's URL, up to its path; npm also writes addresses of people who ask for money, which stay.
+HOST = re.compile(r"https?://[^/\s\"']+(?=/[^\s\"']*/-/)")
+
+
+def program(folder: Path, tool: str) -> list[str]:
+    home = folder / "node_modules" / tool
+    if tool.startswith("npm"):
+        return ["node", str(home / "bin/npm-cli.js")]
+    if tool == "pnpm12":
+        return [str(home / "pnpm")]
+    if tool.startswith("pnpm"):
+        return ["node", str(home / "bin/pnpm.cjs")]
+    if tool.startswith("yarn"):
+        return ["node", str(home / "bin/yarn.js")]
+    return [str(home / "bin/bun.exe")]
+
+
+def arguments(tool: str, *, frozen: bool) -> list[str]:
+    if tool.startswith("npm"):
+        verb = ["ci"] if frozen else ["install", "--package-lock-only"]
+        return [*verb, "--ignore-scripts", "--no-audit", "--no-fund"]
+    if tool.startswith("pnpm"):
+        return ["install", "--ignore-scripts", "--frozen-lockfile" if frozen else "--lockfile-only"]
+    if tool == "yarn1":
+        return ["install", "--ignore-scripts", "--non-interactive", *(["--frozen-lockfile"] if frozen else [])]
+    if tool == "yarn4":
+        return ["install", *(["--immutable", "--mode=skip-build"] if frozen else ["--mode=update-lockfile"])]
+    return ["install", "--ignore-scripts", "--frozen-lockfile" if frozen else "--lockfile-only"]
+
+
+def write(files: Files, folder: Path) -> None:
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+
+def run(folder: Path, tool: str, where: Path, *, frozen: bool) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ, NO_COLOR="1", npm_config_update_notifier="false", YARN_ENABLE_TELEMETRY="0")
+    environment.pop("CI", None)
+    if tool == "yarn4":
+        environment["YARN_ENABLE_IMMUTABLE_INSTALLS"] = "false"
+    command = [*program(folder, tool), *arguments(tool, frozen=frozen)]
+    return subprocess.run(
+        command, cwd=where, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The line that says why, without anything that a machine or a day would change."""
+    for line in (done.stdout + "\n" + done.stderr).splitlines():
+        if re.search(r"\b(?:error|err!|frozen|YN0028|ERR_PNPM\w*|EUSAGE|Missing|Invalid)\b", line, re.IGNORECASE):
+            return re.sub(r"https?://\S+|/\S*/\S*|[^\x20-\x7e]", "…", line).strip()[:160]
+    return ""
+
+
+def make(folder: Path, tool: str) -> None:
+    family = tool.rstrip("0123456789")
+    lock = LOCKS[family]
+    target = HERE / tool
+    with tempfile.TemporaryDirectory() as scratch:
+        base = Path(scratch) / "base"
+        write(project(tool), base)
+        done = run(folder, tool, base, frozen=False)
+        if done.returncode or not (base / lock).is_file():
+            raise SystemExit(f"{tool}: {done.stdout}{done.stderr}")
+        text = (base / lock).read_text()
+        verdicts = {}
+        for name, change in changes(tool).items():
+            files = project(tool)
+            change(files)
+            where = Path(scratch) / name
+            write(files, where)
+            (where / lock).write_text(text)
+            done = run(folder, tool, where, frozen=True)
+            verdicts[name] = {"refused": done.returncode != 0, "said": said(done) if done.returncode else ""}
+            print(tool, name, verdicts[name], flush=True)
+            shutil.rmtree(where)
+        shutil.rmtree(target, ignore_errors=True)
+        write(project(tool), target)
+        (target / lock).write_text(HOST.sub("https://registry.example.test", text))
+        (target / "verdicts.json").write_text(json.dumps(verdicts, indent=1, ensure_ascii=True) + "\n")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]).resolve()
+    tools = sys.argv[2:] or list(TOOLS)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [f"{tool}@npm:{TOOLS[tool]}" for tool in tools if not (folder / "node_modules" / tool).is_dir()]
+    if missing:
+        # bun and pnpm 12 put their binary in place with a script of their own.
+        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--save-exact", *missing], cwd=folder, check=True)
+    for tool in tools:
+        make(folder, tool)
+
+
+if __name__ == "__main__":
+    main()
