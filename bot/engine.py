@@ -85,7 +85,7 @@ def judge_all(
                 again.append(rule)
         if not asked:
             break
-        outside = [key for key in asked if not isinstance(key, AskWaiverUse)]
+        outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse)]
         if outside:
             answers: Mapping[Key, object] = fetch(outside) if round_number < _ROUNDS else {}
             nothing = Unknown(reason="not-answered", detail="nothing answered this question")

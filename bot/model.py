@@ -6,6 +6,7 @@ made from these types and from nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -81,7 +82,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["declaration", "lock", "registry", "exports", "policy", "source", "repository"]
     text: str
-    params: dict[str, Text] = {}
+    params: Mapping[str, Text] = {}
     place: Place | None = None
 
 
@@ -112,7 +113,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     message: str
     remedy: str
-    params: dict[str, Text] = {}
+    params: Mapping[str, Text] = {}
     package: str = ""
     severity: Severity | None = None
     related: tuple[tuple[str, Place], ...] = ()
@@ -135,7 +136,7 @@ class NotChecked(msgspec.Struct, frozen=True, kw_only=True):
     rule: str = ""
     path: str = ""
     line: int = 0
-    params: dict[str, Text] = {}
+    params: Mapping[str, Text] = {}
 
 
 class NotRun(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ def plain(text: str, *, width: int = 80, style: Style | None = None) -> str:
     """Markdown as text for a terminal: paragraphs and lists wrapped, code left as it stands.
 
     It knows what our pages use: headings, paragraphs, lists, fenced code, ``code``, ``**bold**``, links and
-    tables (kept as they are). ``style(kind, text)`` paints ``heading``, ``code`` and ``bold``.
+    tables (kept as they are). ``style(kind, text)`` paints ``heading``, ``code``, ``block`` and ``bold``.
     """
     paint: Style = style or (lambda kind, value: f"`{value}`" if kind == "code" else value)
     out: list[str] = []
@@ -102,17 +102,15 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
         yield kind, lines
 
 
-_INLINE = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)")
+_INLINE = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)|(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])")
 
 
 def _wrap(text: str, width: int, first: str, rest: str, paint: Style) -> list[str]:
     """Wrap by what is seen: a styled word counts without its codes."""
     words: list[tuple[str, int]] = []
     for word in _words(text):
-        seen = _INLINE.sub(lambda m: f"`{m[1]}`" if m[1] else m[2] or f"{m[3]} ({m[4]})", word)
-        shown = _INLINE.sub(
-            lambda m: paint("code", m[1]) if m[1] else paint("bold", m[2]) if m[2] else f"{m[3]} ({m[4]})", word
-        )
+        seen = _INLINE.sub(lambda m: f"`{m[1]}`" if m[1] else m[2] or m[5] or f"{m[3]} ({m[4]})", word)
+        shown = _INLINE.sub(lambda m: _painted(m, paint), word)
         words.append((shown, len(seen)))
     lines: list[str] = []
     line, used = first, len(first)
@@ -124,6 +122,15 @@ def _wrap(text: str, width: int, first: str, rest: str, paint: Style) -> list[st
         line, used = (line + shown, used + size) if empty else (f"{line} {shown}", used + 1 + size)
         empty = False
     return [*lines, line]
+
+
+def _painted(found: re.Match[str], paint: Style) -> str:
+    code, bold, link, target, emphasis = found.groups()
+    if code:
+        return paint("code", code)
+    if bold or emphasis:
+        return paint("bold", bold or emphasis)
+    return f"{link} ({target})"
 
 
 def _words(text: str) -> list[str]:

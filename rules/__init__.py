@@ -17,6 +17,7 @@ _RULES = (
     "pins.floating_pin",
     "pins.missing_lock",
     "pins.side_door_source",
+    "pins.lock_drift",
     "pins.lock_source",
     "pins.undeclared_dependency",
     "reach.deep_import",

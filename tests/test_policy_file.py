@@ -477,9 +477,9 @@ HOSTILE: dict[str, Callable[[], str]] = {
 def test_hostile_files_are_refused_soon(name: str) -> None:
     text = HOSTILE[name]()
     assert len(text) <= MAX_POLICY
-    began = time.monotonic()
+    began = time.process_time()
     found = errors(text)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert len(found) <= 102
     assert all(len(line) < 1000 for line in found)
 

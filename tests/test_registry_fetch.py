@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -31,9 +32,11 @@ from bot.registry.fetch import Answer, Ask, Patience, Registry, is_exact_version
 from bot.rule import Absent, AskPackage, AskPublished, AskVersion, PackageFacts, Published, Released, Unknown
 from tests.registry.loopback import Failure, LoopbackRegistry, pack, sha1_hex, sri
 
+Tables = dict[Literal["npm", "pypi"], RegistryTable]
 CORE = PackageName.npm("@acme/core")
 PLAIN = PackageName.npm("acme-plain")
-QUICK = Patience(pause=0.01, pause_max=1.0, connect=1.0, read=0.5, whole_document=3.0, whole_tarball=3.0)
+QUICK = Patience(pause=0.01, pause_max=1.0, connect=5.0, read=10.0, whole_document=30.0, whole_tarball=30.0)
+HASTY = Patience(pause=0.01, pause_max=1.0, connect=5.0, read=1.0, attempts=2)
 ONE = AskVersion(CORE, "1.2.3")
 
 
@@ -285,14 +288,14 @@ print(*sorted({{"httpx", "asyncio", "ssl", "packageurl", "urllib.request"}} & se
         Failure(status=429, times=1),
         Failure(close=True, times=2),
         Failure(cut=True, times=2),
-        Failure(delay=0.7, times=1),
+        Failure(delay=1.6, times=1),
     ],
     ids=repr,
 )
 def test_a_passing_failure_is_got_over(ask: Asker, registry: LoopbackRegistry, failure: Failure) -> None:
     registry.publish("@acme/core", "1.2.3")
     registry.fail(failure)
-    assert isinstance(ask(ONE)[0], Released)
+    assert isinstance(ask(ONE, patience=HASTY if failure.delay else QUICK)[0], Released)
     assert ask.requests == 1 + (failure.times or 0)
 
 
@@ -304,7 +307,7 @@ def test_a_passing_failure_is_got_over(ask: Asker, registry: LoopbackRegistry, f
         (Failure(status=418), "registry-unreachable"),
         (Failure(close=True), "registry-unreachable"),
         (Failure(cut=True), "registry-unreachable"),
-        (Failure(delay=0.7), "registry-unreachable"),
+        (Failure(delay=1.6), "registry-unreachable"),
         (Failure(status=401), "registry-forbidden"),
         (Failure(status=403), "registry-forbidden"),
         (Failure(status=200, body=b"<html>please log in</html>"), "malformed"),
@@ -339,8 +342,8 @@ def test_a_lasting_failure_is_unknown(ask: Asker, registry: LoopbackRegistry, fa
     registry.publish("@acme/core", "1.2.3")
     registry.fail(failure)
     begin = time.monotonic()
-    assert reason(ask(ONE)[0]) == expected
-    assert time.monotonic() - begin < 8
+    assert reason(ask(ONE, patience=HASTY if failure.delay else QUICK)[0]) == expected
+    assert time.monotonic() - begin < 20
     # It is not kept: once the registry is well again, so are we.
     registry.heal()
     assert isinstance(ask(ONE)[0], Released)
@@ -363,7 +366,7 @@ def test_retry_after_is_waited_for(ask: Asker, registry: LoopbackRegistry) -> No
     registry.fail(Failure(status=429, headers={"Retry-After": "1"}, times=1))
     begin = time.monotonic()
     assert isinstance(ask(ONE)[0], Released)
-    assert 1.0 <= time.monotonic() - begin < 2.5
+    assert 1.0 <= time.monotonic() - begin < 15
 
 
 def test_retry_after_too_long_is_not_waited_for(ask: Asker, registry: LoopbackRegistry) -> None:
@@ -374,7 +377,7 @@ def test_retry_after_too_long_is_not_waited_for(ask: Asker, registry: LoopbackRe
         registry.fail(Failure(status=429, headers={"Retry-After": value}))
         begin = time.monotonic()
         assert reason(ask(ONE)[0]) == "registry-unreachable"
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 15
         assert registry.requests == 1
 
 
@@ -387,7 +390,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
     assert {reason(answer) for answer in answers} == {"registry-unreachable"}
     # A host that is down is found out once, not four hundred times.
     assert ask.requests < 150
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
 
 
 def test_a_registry_that_never_finishes(tmp_path: Path) -> None:
@@ -410,9 +413,9 @@ def test_a_registry_that_never_finishes(tmp_path: Path) -> None:
         ask = Asker(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}")
         patience = Patience(pause=0.01, connect=1.0, read=1.0, whole_document=1.2, connections=8)
         begin = time.monotonic()
-        answers = ask(*(AskVersion(CORE, f"1.0.{number}") for number in range(60)), patience=patience)
+        answers = ask(*(AskVersion(CORE, f"1.0.{number}") for number in range(200)), patience=patience)
         assert {reason(answer) for answer in answers} == {"registry-unreachable"}
-        assert time.monotonic() - begin < 6
+        assert time.monotonic() - begin < 12  # all of them, eight at once, would take 30 s
         server.shutdown(socket.SHUT_RDWR)
         for connection in held:
             connection.close()
@@ -732,7 +735,7 @@ HOSTILE = [
 def test_a_hostile_name_is_asked_of_nobody(name: str) -> None:
     network = Recording()
     package = PackageName.npm(name)
-    table = {"npm": RegistryTable(url="https://registry.example.test")}
+    table: Tables = {"npm": RegistryTable(url="https://registry.example.test")}
     with Cache(None) as cache, Registry(table, cache, False, lambda _: True, transport=network) as registry:
         answers = registry.fetch([AskVersion(package, "1.0.0"), AskPackage(package), AskPublished(package, "1.0.0")])
     assert [reason(answer) for answer in answers.values()] == ["invalid-name"] * 3
@@ -763,7 +766,7 @@ def test_a_hostile_name_is_asked_of_nobody(name: str) -> None:
 )
 def test_what_is_no_version_cannot_exist(version: str) -> None:
     network = Recording()
-    table = {"npm": RegistryTable(url="https://registry.example.test")}
+    table: Tables = {"npm": RegistryTable(url="https://registry.example.test")}
     with Cache(None) as cache, Registry(table, cache, False, is_open, transport=network) as registry:
         answers = registry.fetch([AskVersion(CORE, version), AskPublished(CORE, version)])
     assert list(answers.values()) == [Absent(what="version")] * 2
@@ -787,7 +790,7 @@ def test_what_is_no_version_cannot_exist(version: str) -> None:
 @settings(max_examples=60, deadline=None)
 def test_only_open_names_are_ever_on_the_wire(pairs: list[tuple[str, str]]) -> None:
     network = Recording()
-    table = {"npm": RegistryTable(url="https://registry.example.test/npm")}
+    table: Tables = {"npm": RegistryTable(url="https://registry.example.test/npm")}
     keys: list[Ask] = []
     for name, version in pairs:
         package = PackageName.npm(name)
@@ -884,13 +887,11 @@ def test_many_at_once_and_progress(tmp_path: Path, registry: LoopbackRegistry) -
             lambda done, total: seen.append((done, total)),
         ) as asking,
     ):
-        begin = time.monotonic()
         answers = asking.fetch([*keys, *keys])
-        seconds = time.monotonic() - begin
         assert asking.fetch(keys) == answers  # a second round
         assert asking.requests == 64
     assert all(isinstance(answer, Released) for answer in answers.values())
-    assert seconds < 64 * 0.1 / 3  # one after another would take 6.4 s
+    assert 8 <= registry.most_at_once <= 32
     assert seen == [(number, 64) for number in range(1, 65)]
 
 

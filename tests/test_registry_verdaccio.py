@@ -136,8 +136,10 @@ def test_what_npm_published(npm: Npm, tmp_path: Path) -> None:
         "facts": AskPackage(CORE),
         "tarball": AskPublished(CORE, "1.2.3"),
     }
-    tables = {"npm": RegistryTable(url=npm.url)}
-    with Cache(tmp_path) as cache, Registry(tables, cache, False, lambda _: True) as registry:
+    with (
+        Cache(tmp_path) as cache,
+        Registry({"npm": RegistryTable(url=npm.url)}, cache, False, lambda _: True) as registry,
+    ):
         answers = registry.fetch(keys.values())
         found = {name: answers[key] for name, key in keys.items()}
     views = json.loads(npm("view", "@acme/core@>=1", "--json", "version", "dist", "deprecated"))

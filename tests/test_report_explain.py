@@ -140,6 +140,8 @@ def test_the_chain_of_evidence() -> None:
         "\n"
         "What to do\n"
         "  Write 1.2.4.\n"
+        "  next: ringfence fix --unsafe --only 0123456789abcdef, when the edits below are\n"
+        "  right\n"
         "\n"
         "The edits\n"
         "  @@ package.json:3:13 (safe)\n"
@@ -215,7 +217,7 @@ def test_every_rule_has_its_page(rule: Rule) -> None:
 def test_markdown_as_text() -> None:
     text = """# deep-import
 
-Some `code with spaces` and **bold words**, and a
+Some `code with spaces` and **bold words**, *weight*, 2 * 3 * 4, and a
 [link](https://example.test/x).
 
 ## Why
@@ -240,7 +242,8 @@ last
         "deep-import\n"
         "\n"
         "Some `code with spaces` and bold words,\n"
-        "and a link (https://example.test/x).\n"
+        "weight, 2 * 3 * 4, and a\n"
+        "link (https://example.test/x).\n"
         "\n"
         "Why\n"
         "\n"

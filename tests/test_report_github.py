@@ -130,7 +130,7 @@ def commands(said: str) -> list[tuple[str, dict[str, str], str]]:
     return [found for line in said.splitlines() if (found := runner(line)) is not None]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(reports)
 def test_no_line_is_a_command_but_ours(made: Report) -> None:
     said = github.render(made, everything=True)
@@ -148,7 +148,7 @@ def test_no_line_is_a_command_but_ours(made: Report) -> None:
             assert set(properties) <= {"file", "line", "endLine", "col", "endColumn", "title"}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(reports, st.booleans(), st.booleans())
 def test_no_line_of_the_terminal_face_is_a_command(made: Report, colour: bool, verbose: bool) -> None:
     said = render_terminal(made, colour=colour, verbose=verbose, everything=True, width=80)

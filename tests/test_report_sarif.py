@@ -190,7 +190,7 @@ def github_accepts(log: dict[str, Any]) -> None:
             assert "](" not in result["message"]["text"].replace("\\](", "")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(reports)
 def test_any_report_is_valid_and_acceptable(valid: Any, made: Report) -> None:
     log = json.loads(face.render(made, RULES).encode())

@@ -314,7 +314,7 @@ def test_what_is_no_version_is_ordered_all_the_same() -> None:
     ids=lambda text: ascii(text[:8]),
 )
 def test_hostile_text_is_answered_in_no_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for asked in (text, "^1.0.0 " + text, text + " 1.0.0"):
         semver.valid(asked)
         semver.is_exact(asked)
@@ -323,4 +323,4 @@ def test_hostile_text_is_answered_in_no_time(text: str) -> None:
         semver.satisfies(asked, "*")
         semver.max_satisfying([asked, "1.0.0"], asked)
         semver.compare(asked, "1.0.0")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

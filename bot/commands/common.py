@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
@@ -32,7 +32,7 @@ from bot.rule import (
     Unknown,
 )
 from bot.sources.base import MissingObjectError, Source, TooLargeError
-from bot.sources.open import POLICY_FILE, open_source
+from bot.sources.open import POLICY_FILE, open_source, root_of_path
 
 if TYPE_CHECKING:
     from bot.registry.fetch import Registry
@@ -112,34 +112,40 @@ class Progress:
             self._shown = 0.0
 
 
-def open_repo(options: Options, rule_ids: Sequence[str], *, revision: str | None = None) -> Opened:
+def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None = None) -> Opened:
     """Open a source and load the policy in force for it."""
     from bot.policy_file import load_policy
 
     source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
     documents: dict[str, bytes] = {}
 
-    def given(path: Path | None, what: str) -> tuple[str, bytes] | None:
+    def given(path: Path | None, what: str, label: str = "") -> tuple[str, bytes] | None:
         if path is None:
             return None
         try:
             data = path.read_bytes()
         except OSError as error:
             raise RingfenceError(
-                f"cannot read the {what}: {error.strerror}", where=str(path), remedy="Name a file that is there."
+                f"cannot read the {what}: {error.strerror}",
+                where=label or str(path),
+                remedy="Name a file that is there.",
             ) from None
-        documents[str(path)] = data
-        return str(path), data
+        documents[label or str(path)] = data
+        return label or str(path), data
 
     overlay = options.overlay or (
         Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
     )
+    own = _own_policy(options, source)
+    if own is not None:
+        documents[own[0]] = own[1]
     policy = load_policy(
-        repository_file=_own_policy(options, source),
+        repository_file=own,
         organisation_file=given(options.policy, "policy"),
-        overlay_file=given(overlay, "overlay"),
+        # Where the overlay lies is nobody's business in a log.
+        overlay_file=given(overlay, "overlay", "the overlay"),
         open_patterns=options.open_patterns,
-        rule_ids=rule_ids,
+        rule_ids={rule.id: rule.severity for rule in rules},
         identity=source.identity,
     )
     return Opened(source=source, policy=policy, documents=documents)
@@ -177,7 +183,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
                 remedy=f"Did you mean {near[0]!r}? " * bool(near) + "ringfence rules lists them.",
             )
     chosen = [rule for rule in rules if not options.only or rule.id in options.only]
-    opened = open_repo(options, every)
+    opened = open_repo(options, rules)
     policy = opened.policy
     cache = FactCache(cache_directory() if options.cache else None)
     progress = Progress(options.progress)
@@ -292,7 +298,7 @@ class _Outside:
                 is_open=self._may_ask,
                 progress=lambda done, total: self._progress("asking the registry", done, total),
             )
-        return self._registry.fetch(keys)
+        return cast(Mapping[Key, object], self._registry.fetch(keys))
 
     def _may_ask(self, package: PackageName) -> bool:
         return all(repo.is_open(self._policy, package) for repo in self._repos)
@@ -330,7 +336,7 @@ def _base(
         base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
     source = open_source(options.path, revision=base)
     source.folder = head.source.folder
-    renamed = _renames(top, base, options.revision, options)
+    renamed = _renames(base, options.revision, options)
     loaded = load(source, head.policy, cache, progress)
     judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
     marks = Counter(
@@ -340,14 +346,14 @@ def _base(
     return marks, known
 
 
-def _renames(top: Path, base: str, revision: str | None, options: Options) -> Mapping[str, str]:
+def _renames(base: str, revision: str | None, options: Options) -> Mapping[str, str]:
     """Old path -> new path, by git's rename detection, relative to the root that is judged."""
     from bot.sources.git import git
 
     arguments = ["diff", "--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", base]
-    where = options.path.resolve()
-    inner = where if where != top and (where / POLICY_FILE).is_file() else top
-    fields = os.fsdecode(git(inner, *arguments, *([revision] if revision else []), "--relative")).split("\0")
+    fields = os.fsdecode(
+        git(root_of_path(options.path), *arguments, *([revision] if revision else []), "--relative")
+    ).split("\0")
     moved: dict[str, str] = {}
     index = 0
     while index + 2 < len(fields):
@@ -414,7 +420,7 @@ def _report(
         base=options.base or "",
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
-        assumed=policy.assumed,
+        assumed=policy.assumed + policy.notes,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
         allowed=tuple(allowed),

@@ -26,8 +26,8 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{6,16}")
     epilog="""\b
 Examples:
   ringfence explain                      the rules
-  ringfence explain floating-pin         what a rule flags, why, and how to mend it
-  ringfence explain 3f2a9c               what made a finding so: the first 6 digits of its fingerprint
+  ringfence explain floating-pin         what it flags, and how to mend it
+  ringfence explain 3f2a9c               what made a finding so
   ringfence explain 3f2a9c --rev HEAD~2  the same for a commit""",
 )
 @click.argument("target", metavar="[RULE|FINGERPRINT]", required=False)
@@ -214,6 +214,9 @@ def _finding(finding: Finding, rules: Sequence[Rule], colour: bool, width: int) 
     if finding.remedy:
         out += wrapped(printable(finding.remedy), width, first="  ", rest="  ")
     step = finding.next or next_step(finding)
+    if step.startswith("ringfence explain ") and finding.edits:
+        # Here is where it is looked at: what comes after.
+        step = f"ringfence fix --unsafe --only {finding.fingerprint}, when the edits below are right"
     if step != finding.remedy and not step.startswith("ringfence explain "):
         out += wrapped(printable(step), width, first="  next: ", rest="  ")
     if finding.waived:

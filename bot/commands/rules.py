@@ -35,7 +35,7 @@ def rules(path: Path, policy: Path | None, as_json: bool) -> None:
     if policy is not None or (path / POLICY_FILE).is_file():
         from bot.commands.common import Options, open_repo
 
-        opened = open_repo(Options(path=path, policy=policy), [rule.id for rule in ALL])
+        opened = open_repo(Options(path=path, policy=policy), ALL)
         severities = {rule.id: str(opened.policy.severity(rule.id, rule.severity) or "off") for rule in ALL}
         opened.source.close()
     listed = rows(ALL, severities)

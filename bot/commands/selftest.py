@@ -70,7 +70,7 @@ def selftest(
         raise RingfenceError(f"there is no rule {unknown[0]!r}", remedy="ringfence rules lists them.")
     if policy or open_patterns or (path / POLICY_FILE).is_file():
         options = Options(path=path, policy=policy, open_patterns=open_patterns)
-        in_force = open_repo(options, [rule.id for rule in ALL]).policy
+        in_force = open_repo(options, ALL).policy
         said = "the policy in force"
     else:
         in_force = Policy(tables=msgspec.convert(tomllib.loads(SAMPLE), PolicyTables))

@@ -81,6 +81,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     root's name only). ``complete`` is false for a lock that records nothing but a header.
     ``overrides`` are those the lock records as effective (selector -> spec; pnpm, bun), ``patched`` likewise.
     ``catalogs`` maps catalog name -> package -> (specifier, version).
+    ``settings`` are those under which the lock was written, as text (pnpm's ``autoInstallPeers``: ``true``).
     """
 
     path: str
@@ -93,6 +94,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     overrides: dict[str, str] = {}
     patched: tuple[str, ...] = ()
     catalogs: dict[str, dict[str, tuple[str, str]]] = {}
+    settings: dict[str, str] = {}
 
     def place(self, entry: LockEntry, *fields: str | int, key: bool = False) -> Place:
         """The place of an entry, or of a field in it."""

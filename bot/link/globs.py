@@ -18,32 +18,54 @@ _MAX_PATTERN = 2048
 _MAX_EXPANSIONS = 512
 _MAX_GROUPS = 20
 _ANY = re.compile(".", re.DOTALL)
+_SPECIAL = re.compile(r"[*?\[\\]|[!@+]\(")
 
 # A node of a segment: a literal character, a class, or a group of alternatives with its operator.
 _Node = tuple[str, object]
 _Nodes = tuple[_Node, ...]
 
 
+class _Alternative:
+    """A pattern without braces. What it begins with literally, and how many segments it takes, rule most paths out."""
+
+    __slots__ = ("prefix", "segments", "size")
+
+    def __init__(self, text: str) -> None:
+        self.segments = _segments(text)
+        self.size = -1 if "**" in self.segments else len(self.segments)
+        literal: list[str] = []
+        for segment in self.segments:
+            if _SPECIAL.search(segment):
+                break
+            literal.append(segment)
+        self.prefix = "/".join(literal)
+
+    def match(self, path: str, parts: list[str]) -> bool:
+        if not path.startswith(self.prefix) or (self.size >= 0 and self.size != len(parts)):
+            return False
+        return _match_segments(self.segments, parts)
+
+
 class Glob:
-    """A compiled pattern, braces expanded: alternatives, each a row of segments."""
+    """A compiled pattern, braces expanded."""
 
     __slots__ = ("_alternatives",)
 
     def __init__(self, pattern: str) -> None:
-        self._alternatives = tuple(_segments(text) for text in expand_braces(pattern))
+        self._alternatives = tuple(_Alternative(text) for text in expand_braces(pattern))
 
     def match(self, path: str) -> bool:
         """Whether it covers a directory (relative, POSIX; ``""`` is the base itself)."""
         parts = path.split("/") if path else []
-        return any(_match_segments(segments, parts) for segments in self._alternatives)
+        return any(alternative.match(path, parts) for alternative in self._alternatives)
 
     def last_is_wild(self, path: str) -> bool | None:
-        """How the last segment of the alternative that covers a directory names it: by a wildcard (True), literally
-        (False), or as anything below (``**``: None, as when nothing covers it)."""
+        """How the alternative that covers a directory ends: in a wildcard (True) or literally (False). None where nothing
+        covers it, or only what takes any number of folders (``**``)."""
         parts = path.split("/") if path else []
-        for segments in self._alternatives:
-            if segments and segments[-1] != "**" and _match_segments(segments, parts):
-                return _is_wild(segments[-1])
+        for alternative in self._alternatives:
+            if alternative.size > 0 and alternative.match(path, parts):
+                return _SPECIAL.search(alternative.segments[-1]) is not None
         return None
 
 
@@ -86,10 +108,6 @@ def _match_segments(segments: tuple[str, ...], parts: list[str]) -> bool:
 
 
 # -- one segment -------------------------------------------------------------------------------
-
-
-def _is_wild(segment: str) -> bool:
-    return any(kind != "char" for kind, _ in _parse(segment))
 
 
 @lru_cache(maxsize=65536)

@@ -167,7 +167,7 @@ def dependency(lock: Lock, entry: LockEntry, name: str) -> LockEntry | None:
         return table.entries.get(name)
     if lock.format == "pnpm":
         return table.entries.get(entry.dependencies.get(name, ""))
-    spec = entry.dependencies.get(name) or entry.peers.get(name)
+    spec = entry.dependencies.get(name, entry.peers.get(name))
     if spec is None:
         return None
     found = table.descriptors.get(f"{name}@{spec}") or table.descriptors.get(f"{name}@npm:{spec}")

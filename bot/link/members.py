@@ -3,9 +3,10 @@
 Each package manager reads workspace patterns in its own way:
 
 - npm: in order, and a later pattern takes a directory back that an earlier ``!`` pattern took away;
-- pnpm: ``pnpm-workspace.yaml`` alone, every ``!`` pattern counts wherever it stands, the root is a member;
-- yarn 1: ``!`` patterns mean nothing; yarn 2 and later: as pnpm, and members may hold members;
-- bun: a ``!`` pattern takes away, wherever it stands.
+- pnpm: ``pnpm-workspace.yaml`` alone; a ``!`` pattern counts wherever it stands, and the root is a member;
+- yarn 1: ``!`` patterns mean nothing;
+- yarn 2 and later: a ``!`` pattern counts wherever it stands and takes all below it away, and members may have members;
+- bun: a ``!`` pattern counts wherever it stands, save against a path named literally.
 
 None of them looks into ``node_modules``. Members that yarn 1 would leave out for want of a name or version are
 package roots here all the same: their files are theirs.
@@ -205,9 +206,7 @@ class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
                 yield directory
 
     def rules(self) -> _Rules:
-        heeded = (glob for glob in self.globs if not (glob.negated and self.manager == "yarn-v1"))
-        ordered = [(_absolute(glob.directory, glob.pattern), glob) for glob in heeded]
-        return _Rules(ordered, in_order=self.manager == "npm")
+        return _Rules(self.manager, self.globs)
 
     def ghosts(self, tree: _Tree, claimed: Mapping[str, str]) -> Iterator[tuple[str, WorkspaceGlob]]:
         """Directories that a pattern names, literally or by a wildcard in its last segment, and that have files, no
@@ -244,27 +243,36 @@ def _ancestors(directories: Iterable[str]) -> set[str]:
 
 
 class _Rules:
-    """Positive and negative patterns, in order where order counts."""
+    """Positive and negative patterns as one package manager weighs them."""
 
-    def __init__(self, ordered: list[tuple[str, WorkspaceGlob]], *, in_order: bool) -> None:
+    def __init__(self, manager: Manager, globs: Iterable[WorkspaceGlob]) -> None:
+        self.manager = manager
         positive: list[tuple[str, WorkspaceGlob]] = []
         negative: list[str] = []
-        for pattern, glob in ordered:
+        for glob in globs:
+            if glob.pattern.startswith("/") and manager != "npm":
+                continue  # an absolute path to all but npm
+            pattern = _absolute(glob.directory, glob.pattern)
             if glob.negated:
-                negative.append(pattern)
+                negative += [pattern] if manager != "yarn-v1" else []
                 continue
-            if in_order:
+            if manager == "npm":
                 negative = [taken for taken in negative if not _covers(taken, pattern)]
             positive.append((pattern, glob))
-        if in_order:
+        if manager == "npm":
             positive = [kept for kept in positive if not any(_covers(taken, kept[0]) for taken in negative)]
         self.positive = positive
         self.negative = negative
 
     def cover(self, directory: str) -> bool:
-        return self._wanted(directory) and any(compile_glob(pattern).match(directory) for pattern, _ in self.positive)
+        """Whether a directory with a manifest is a member."""
+        found = [pattern for pattern, _ in self.positive if compile_glob(pattern).match(directory)]
+        if self.manager == "bun" and any(compile_glob(pattern).last_is_wild(directory) is False for pattern in found):
+            return True  # bun takes nothing away from what is named literally
+        return bool(found) and self._wanted(directory)
 
     def naming(self, directory: str) -> WorkspaceGlob | None:
+        """The pattern that names a directory, literally or by a wildcard in its last segment."""
         if not self._wanted(directory):
             return None
         for pattern, glob in self.positive:
@@ -273,7 +281,14 @@ class _Rules:
         return None
 
     def _wanted(self, directory: str) -> bool:
-        return not any(compile_glob(pattern).match(directory) for pattern in self.negative)
+        looked = directory
+        while looked:
+            if any(compile_glob(pattern).match(looked) for pattern in self.negative):
+                return False
+            if self.manager != "yarn-berry":
+                return True
+            looked = looked.rpartition("/")[0]  # yarn leaves out what is below, too
+        return True
 
 
 def _covers(negative: str, positive: str) -> bool:

@@ -97,7 +97,7 @@ class Client:
             transport=_Guard(is_open, transport or _Network(patience)),
             trust_env=False,
             follow_redirects=False,
-            headers={"User-Agent": f"ringfence/{_version()}"},
+            headers={"User-Agent": f"ringfence/{_version()}", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(patience.read, connect=patience.connect, pool=None),
         )
 
@@ -186,7 +186,6 @@ class Client:
                         if asked is not None and asked > patience.pause_max:
                             trouble += f" and asked to be left alone for {asked:.0f} s"
                             break
-                        pause = max(pause, asked or 0.0)
                         if asked:  # the whole host, not this request alone
                             self._not_before[host] = time.monotonic() + asked
                     elif response.status_code in _REDIRECTS and "location" in response.headers:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -74,7 +74,7 @@ class Registry:
 
     def __init__(
         self,
-        tables: Mapping[str, RegistryTable],
+        tables: Mapping[Literal["npm", "pypi"], RegistryTable],
         cache: Cache,
         offline: bool,
         is_open: Callable[[PackageName], bool],

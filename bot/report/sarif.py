@@ -105,7 +105,8 @@ def _rule(rule: Rule) -> Node:
     family = rule.judge.__module__.split(".")[-3:-2]
     return {
         "id": rule.id,
-        "name": _pascal(rule.id),
+        # A name that is the id again is none.
+        **({"name": _pascal(rule.id)} if "-" in rule.id else {}),
         "shortDescription": {"text": _cut(rule.summary, MAX_DESCRIPTION)},
         "fullDescription": {"text": _cut(_flat(parts.get("What it flags", "")) or rule.summary, MAX_DESCRIPTION)},
         "help": {"text": _cut(plain(text), MAX_HELP), "markdown": _cut(text, MAX_HELP)},

@@ -65,7 +65,7 @@ def render(
         face.not_checked(),
         face.table(rules or {}) if verbose else [],
         face.footnotes(),
-        [face.summary()],
+        face.summary(),
     ]
     return guarded("\n\n".join("\n".join(part) for part in parts if part)) + "\n"
 
@@ -281,9 +281,10 @@ class _Face:
     def _note(self, text: str) -> list[str]:
         return [self._paint(line, dim=True) for line in wrapped(text, self._width, rest="  ")]
 
-    def summary(self) -> str:
+    def summary(self) -> list[str]:
         verdict, said = summary_line(self._report)
-        return f"{self._paint(verdict, _VERDICTS[verdict], bold=True)} {said}"
+        head = self._paint(verdict, _VERDICTS[verdict], bold=True) + " "
+        return wrapped(said, self._width, first=head, first_width=len(verdict) + 1, rest="  ")
 
 
 def _likeness(finding: Finding) -> tuple[str, ...]:

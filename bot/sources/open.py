@@ -11,7 +11,7 @@ from bot.sources.commit import Commit
 from bot.sources.folder import Folder
 from bot.sources.git import repository_of
 
-__all__ = ["POLICY_FILE", "open_source"]
+__all__ = ["POLICY_FILE", "open_source", "root_of_path"]
 
 POLICY_FILE = "ringfence.toml"
 
@@ -31,10 +31,21 @@ def open_source(path: Path, *, revision: str | None = None, disk: bool = False) 
         if revision:
             raise RingfenceError("this folder is not under git", where=str(path), remedy="Leave --rev and --base out.")
         return Folder(path)
-    # An example inside a larger repository is a repository of its own, whose name nobody knows.
-    inner = path != top and (path / POLICY_FILE).is_file()
-    root = path if inner else top
+    root = _root(path, top)
+    inner = root != top
     if revision:
         prefix = root.relative_to(top).as_posix() + "/" if inner else ""
         return Commit(top, revision, prefix=prefix, named=not inner)
     return Checkout(top, root, disk=disk, named=not inner)
+
+
+def _root(path: Path, top: Path) -> Path:
+    """An example inside a larger repository is a repository of its own, whose name nobody knows."""
+    return path if (path / POLICY_FILE).is_file() else top
+
+
+def root_of_path(path: Path) -> Path:
+    """The folder that a path on the command line makes the root."""
+    path = path.resolve()
+    top = repository_of(path)
+    return path if top is None else _root(path, top)

@@ -3,8 +3,8 @@
     python tests/locks/make.py FOLDER [TOOL...]
 
 FOLDER holds the package managers in ``node_modules``; what is missing is installed there with npm (see ``TOOLS``). They use the
-registry that the machine is configured for. Written are, for each tool, ``fixtures/TOOL/`` (the project with its lock) and
-``fixtures/TOOL/verdicts.json`` (what the tool's frozen install said of each change). A registry's host is no fact worth keeping:
+registry that the machine is configured for. Written are, for each tool, ``fixtures/TOOL/`` (the project with its lock),
+``installed.json`` in it (what Node then finds from each member) and ``verdicts.json`` (what the tool's frozen install said of each change). A registry's host is no fact worth keeping:
 every one is replaced by ``registry.example.test``, after the tool is done with the file.
 
 Not run by the tests. Takes some minutes.
@@ -79,20 +79,57 @@ def write(files: Files, folder: Path) -> None:
 def run(folder: Path, tool: str, where: Path, *, frozen: bool) -> subprocess.CompletedProcess[str]:
     environment = dict(os.environ, NO_COLOR="1", npm_config_update_notifier="false", YARN_ENABLE_TELEMETRY="0")
     environment.pop("CI", None)
+    if frozen:
+        environment["npm_config_prefer_offline"] = "true"
     if tool == "yarn4":
         environment["YARN_ENABLE_IMMUTABLE_INSTALLS"] = "false"
     command = [*program(folder, tool), *arguments(tool, frozen=frozen)]
     return subprocess.run(
-        command, cwd=where, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300
+        command,
+        cwd=where,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
     )
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
     """The line that says why, without anything that a machine or a day would change."""
-    for line in (done.stdout + "\n" + done.stderr).splitlines():
-        if re.search(r"\b(?:error|err!|frozen|YN0028|ERR_PNPM\w*|EUSAGE|Missing|Invalid)\b", line, re.IGNORECASE):
-            return re.sub(r"https?://\S+|/\S*/\S*|[^\x20-\x7e]", "…", line).strip()[:160]
+    lines = (done.stdout + "\n" + done.stderr).splitlines()
+    for wanted in (r"Missing:|Invalid:|YN0028: [^\w]*[+-]|ERR_PNPM_\w+|^error: |frozen", r"\berror\b|\berr!"):
+        for line in lines:
+            if re.search(wanted, line, re.IGNORECASE):
+                return re.sub(r"https?://\S+|/\S*/\S*|[^\x20-\x7e]", "...", line).strip()[:160]
     return ""
+
+
+def installed(files: Files, where: Path) -> dict[str, dict[str, list[str]]]:
+    """Manifest directory -> name -> (real name, version) of what Node finds there, walking up as Node does."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for path in files:
+        if not path.endswith("package.json") or path.startswith("loc/"):
+            continue
+        directory = path.rpartition("/")[0]
+        manifest = json.loads(files[path])
+        names = [
+            name
+            for field in ("dependencies", "devDependencies", "optionalDependencies")
+            for name in manifest.get(field, {})
+        ]
+        reached = found.setdefault(directory, {})
+        for name in (*names, "ms", "is-number", "ansi-styles", "b"):
+            at = where / directory
+            while at != where.parent:
+                manifest_path = at / "node_modules" / name / "package.json"
+                if manifest_path.is_file():
+                    facts = json.loads(manifest_path.read_text())
+                    reached[name] = [facts["name"], facts["version"]]
+                    break
+                at = at.parent
+    return found
 
 
 def make(folder: Path, tool: str) -> None:
@@ -116,10 +153,13 @@ def make(folder: Path, tool: str) -> None:
             done = run(folder, tool, where, frozen=True)
             verdicts[name] = {"refused": done.returncode != 0, "said": said(done) if done.returncode else ""}
             print(tool, name, verdicts[name], flush=True)
+            if name == "nothing":
+                reached = installed(files, where)
             shutil.rmtree(where)
         shutil.rmtree(target, ignore_errors=True)
         write(project(tool), target)
         (target / lock).write_text(HOST.sub("https://registry.example.test", text))
+        (target / "installed.json").write_text(json.dumps(reached, indent=1) + "\n")
         (target / "verdicts.json").write_text(json.dumps(verdicts, indent=1, ensure_ascii=True) + "\n")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 Files = dict[str, str]
-Change = Callable[[Files], None]
+Change = Callable[[Files], object]
 
 
 def _json(value: object) -> str:
@@ -45,7 +45,8 @@ def project(tool: str) -> Files:
         "name": "@acme/a",
         "version": "1.2.3",
         "dependencies": {"b": "^0.1.0", "ms": "2.0.0", "chalk": "^4.0.0"},
-        "peerDependencies": {"semver": "*"},
+        "peerDependencies": {"semver": "*", "kind-of": "*"},
+        "peerDependenciesMeta": {"kind-of": {"optional": True}},
     }
     b = {"name": "b", "version": "0.1.0", "dependencies": {"is-number": "^7.0.0"}, "devDependencies": {"ms": "~2.1.1"}}
     loc = {"name": "loc", "version": "9.0.0", "dependencies": {"is-odd": "^3.0.0"}}
@@ -184,9 +185,12 @@ def changes(tool: str) -> dict[str, Change]:
             "member-dev-changed": _set(b, "devDependencies", "ms", to="~2.1.0"),
             "member-peer-changed": _set(a, "peerDependencies", "semver", to="^7.0.0"),
             "member-peer-removed": _set(a, "peerDependencies", to=None),
-            "member-link-range": _set(a, "dependencies", "b", to="^0.2.0" if family in ("npm", "yarn") else "workspace:^"),
+            "member-link-range": _set(
+                a, "dependencies", "b", to="^0.2.0" if family in ("npm", "yarn") else "workspace:^"
+            ),
             "member-added": _add_member,
             "member-dropped": _drop_member,
+            "member-dropped-alone": lambda files: files.pop(a),
         }
     if family == "npm" and tool != "npm6":
         found["override-added"] = _set(root, "overrides", "color-name", to="1.1.3")
@@ -196,7 +200,7 @@ def changes(tool: str) -> dict[str, Change]:
         found["override-added"] = _set(root, "overrides", "color-name", to="1.1.3")
         found["override-changed"] = _set(root, "overrides", "ansi-styles", to="4.2.1")
         found["override-removed"] = _set(root, "overrides", to=None)
-        found["catalog-changed"] = _set(root, "workspaces", "catalog", "is-number", to="^6.0.0")
+        found["catalog-changed"] = _set(root, "workspaces", "catalog", "is-number", to="^4.0.0")
         found["catalog-wider"] = _set(root, "workspaces", "catalog", "is-number", to=">=7.0.0")
         found["catalog-unused-added"] = _set(root, "workspaces", "catalog", "ms", to="^2.0.0")
     if family == "yarn":
@@ -204,7 +208,7 @@ def changes(tool: str) -> dict[str, Change]:
         found["resolution-changed"] = _set(root, "resolutions", "ansi-styles", to="4.2.1")
         found["resolution-removed"] = _set(root, "resolutions", to=None)
         if tool == "yarn4":
-            found["catalog-changed"] = _text(".yarnrc.yml", "is-number: ^7.0.0", "is-number: ^6.0.0")
+            found["catalog-changed"] = _text(".yarnrc.yml", "is-number: ^7.0.0", "is-number: ^4.0.0")
             found["catalog-unused-added"] = _text(".yarnrc.yml", "catalog:\n", "catalog:\n  ms: ^2.0.0\n")
     if family == "pnpm":
         if tool == "pnpm12":
@@ -217,7 +221,7 @@ def changes(tool: str) -> dict[str, Change]:
             found["override-changed"] = _set(root, "pnpm", "overrides", "ansi-styles", to="4.2.1")
             found["override-removed"] = _set(root, "pnpm", to=None)
         if int(tool[4:]) >= 9:
-            found["catalog-changed"] = _text("pnpm-workspace.yaml", "is-number: ^7.0.0", "is-number: ^6.0.0")
+            found["catalog-changed"] = _text("pnpm-workspace.yaml", "is-number: ^7.0.0", "is-number: ^4.0.0")
             found["catalog-wider"] = _text("pnpm-workspace.yaml", "is-number: ^7.0.0", "is-number: '>=7.0.0'")
             found["catalog-unused-added"] = _text("pnpm-workspace.yaml", "catalog:\n", "catalog:\n  ms: ^2.0.0\n")
     return found

@@ -89,12 +89,18 @@ class _Server(ThreadingHTTPServer):
 
 
 class LoopbackRegistry:
-    """Start it with ``with LoopbackRegistry() as registry``; ``registry.url`` has no trailing slash."""
+    """Start it with ``with LoopbackRegistry() as registry``; ``registry.url`` has no trailing slash.
+
+    ``token``: answer 401 to requests without it. ``version_route`` False: no ``/NAME/VERSION``, as some registries have none.
+    ``most_at_once`` is the largest number of requests that were under way together.
+    """
 
     def __init__(self, *, version_route: bool = True, token: str | None = None) -> None:
         self.asked: list[Asked] = []
         self.version_route = version_route
         self.token = token
+        self.most_at_once = 0
+        self._at_once = 0
         self._packages: dict[str, dict[str, Any]] = {}
         self._tarballs: dict[str, bytes] = {}
         self._rules: list[_Rule] = []
@@ -248,6 +254,16 @@ def _handler(registry: LoopbackRegistry) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            with registry._lock:
+                registry._at_once += 1
+                registry.most_at_once = max(registry.most_at_once, registry._at_once)
+            try:
+                self._answer()
+            finally:
+                with registry._lock:
+                    registry._at_once -= 1
+
+        def _answer(self) -> None:
             registry.asked.append(Asked(self.command, self.path, dict(self.headers.items())))
             path = unquote(self.path.partition("?")[0])
             failure = registry._failure_for(path)

@@ -11,7 +11,7 @@ Not seen, by this filter and by `bot.readers.javascript.imports` alike: specifie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -79,9 +79,9 @@ def _folded(quote: bytes) -> bytes:
 _SLASH = re.compile(
     rb"/(?:(?<=[\"'`]/)|\.\.(?<!(?<!\.)\.\./\.\.)|(?<=\./)(?:" + b"|".join(map(_folded, (b'"', b"'", b"`"))) + rb"))"
 )
-_SCHEME = re.compile(rb":\S(?:(?<=[\"'`][A-Za-z]:.)|(?<=[fF][iI][lL][eE]:.))")
+_SCHEME = re.compile(rb":\S(?:(?<=[\"'`][A-Za-z]:[/\\])|(?<=[fF][iI][lL][eE]:.))")
 _PERCENT_DOT = re.compile(rb"%2[eE]")
-_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:\S|[\x00-\x20]*[fF][iI][lL][eE]:\S")
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:\S")
 
 _CALLEES = ("import", "require", "resolve", "URL", "glob", "globEager", "defer", "source", *MOCKS)
 _BACK = 24  # bytes that hold the longest callee and one character before it
@@ -279,13 +279,29 @@ def in_context(data: bytes, quote: int, glob_at: int = 0) -> bool:
     """
     if data.endswith(_USUAL, 0, quote):
         return True
-    return _before(data, quote, lambda end: _is_context(data, end, glob_at))
+    # Where a comment begins cannot be told backwards, so every beginning is tried; after many it is yes.
+    todo, seen = [(quote, False)], {quote}
+    while todo:
+        end, in_call = todo.pop()
+        if len(seen) > 200:
+            return True
+        code = _strip(data, end)
+        if code:
+            inner = _call_before(data, code) if in_call else (code - 1 if data[code - 1] == 0x28 else 0)
+            if inner:
+                todo.append((inner, True))
+                seen.add(inner)
+            elif _is_callee(data, code) if in_call else _is_context(data, code, glob_at):
+                return True
+        for at in _comment_starts(data, code, end):
+            if at not in seen:
+                seen.add(at)
+                todo.append((at, in_call))
+    return False
 
 
 def _is_context(data: bytes, end: int, glob_at: int) -> bool:
     last = data[end - 1]
-    if last == 0x28:  # (
-        return _before(data, end - 1, lambda at: _is_callee(data, at))
     if last in b"mt":
         return _KEYWORD.search(data, max(0, end - 6), end) is not None
     if last == 0x3D:  # =
@@ -293,35 +309,17 @@ def _is_context(data: bytes, end: int, glob_at: int) -> bool:
     return last in b"[," and glob_at < end
 
 
+def _call_before(data: bytes, end: int) -> int:
+    """Where a callee goes on before ``((``, ``)(`` and ``?.(``; 0 when it is none of these."""
+    if data[end - 1] in b"()":
+        return end - 1
+    return end - 2 if data.endswith(b"?.", 0, end) else 0
+
+
 def _is_callee(data: bytes, end: int) -> bool:
-    last = data[end - 1]
-    if last == 0x28:  # ((
-        return _before(data, end - 1, lambda at: _is_callee(data, at))
-    if last == 0x3E:  # type arguments: > but not =>
+    if data[end - 1] == 0x3E:  # type arguments: > but not =>
         return data[end - 2 : end - 1] != b"="
-    if last == 0x2E and data[end - 2 : end - 1] == b"?":
-        return _before(data, end - 2, lambda at: _is_callee(data, at))
     return _CALLEE.search(data, max(0, end - _BACK), end) is not None
-
-
-def _before(data: bytes, end: int, test: Callable[[int], bool]) -> bool:
-    """Whether `test` holds for some end of the code before ``end``, white space and comments taken away.
-
-    Where a comment begins cannot be told backwards, so every beginning is tried; after many it is yes.
-    """
-    todo, seen = [end], {end}
-    while todo:
-        end = todo.pop()
-        if len(seen) > 200:
-            return True
-        code = _strip(data, end)
-        if code and test(code):
-            return True
-        for at in _comment_starts(data, code, end):
-            if at not in seen:
-                seen.add(at)
-                todo.append(at)
-    return False
 
 
 _SPACE = re.compile(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 
@@ -56,7 +56,8 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     ``key`` is the map's key that matched (``.`` for a map without subpaths), ``pointer`` leads from the map to the
     value that decided, ``conditions`` are the conditions on that way. ``reason`` is why there is no target:
     ``no-key``, ``null-target``, ``no-condition``; ``mixed-keys``, ``numeric-key``, ``invalid-target``,
-    ``invalid-subpath``, ``encoded-separator``, ``malformed-encoding``, ``too-deep``.
+    ``invalid-subpath``, ``encoded-separator``, ``malformed-encoding``, ``too-deep``, ``too-large``,
+    ``too-long``.
     """
 
     outcome: Outcome
@@ -71,6 +72,8 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 # -- the algorithm -------------------------------------------------------------------------
 
 _MAX_DEPTH: Final = 100  # of nested conditions and arrays; real maps have five
+_MAX_NODES: Final = 2000  # values under one key; real ones have twenty
+_MAX_TARGET: Final = 8192  # characters of a target, filled in
 
 _NODE_MODULES: Final = "".join(
     re.escape(char) if char == "_" else f"(?:{char}|%{ord(char):02x}|%{ord(char.upper()):02x})"
@@ -115,8 +118,6 @@ class _Walk(msgspec.Struct, frozen=True):
 
     def target(self, value: object, pointer: tuple[str | int, ...], conditions: tuple[str, ...]) -> _Found | None:
         """PACKAGE_TARGET_RESOLVE."""
-        if len(pointer) > _MAX_DEPTH:
-            raise _InvalidError("too-deep", pointer)
         if isinstance(value, str):
             return self._string(value, pointer, conditions)
         if isinstance(value, list):
@@ -156,6 +157,8 @@ class _Walk(msgspec.Struct, frozen=True):
         return last
 
     def _string(self, value: str, pointer: tuple[str | int, ...], conditions: tuple[str, ...]) -> _Found:
+        if len(value) + value.count("*") * len(self.star or "") > _MAX_TARGET:
+            raise _InvalidError("too-long", pointer)
         filled = value if self.star is None else value.replace("*", self.star)
         if not value.startswith("./"):
             if not self.imports or value.startswith(("../", "/")) or _URL.match(value):
@@ -228,7 +231,7 @@ def _subpaths(exports: object) -> tuple[dict[str, object], bool]:
     if isinstance(exports, (str, list)):
         return {".": exports}, True
     if not isinstance(exports, dict):
-        return {}, False
+        return {}, False  # to Node a map without entries
     dotted = sum(key.startswith(".") for key in exports)
     if dotted and dotted < len(exports):
         raise _InvalidError("mixed-keys")
@@ -237,8 +240,80 @@ def _subpaths(exports: object) -> tuple[dict[str, object], bool]:
     return exports, False
 
 
-def _accepts(conditions: Collection[str]) -> Callable[[str], bool]:
-    return frozenset(conditions).__contains__
+class _Selected(msgspec.Struct, frozen=True):
+    """The part of a map that answers for one subpath: chosen once, resolved under many sets of conditions."""
+
+    key: str
+    value: object
+    star: str | None
+    names: frozenset[str]  # every condition in the value
+    imports: bool
+    sugar: bool
+
+    def resolve(self, conditions: Collection[str]) -> Resolution:
+        """The outcome under these conditions."""
+        start = () if self.sugar else (self.key,)
+        accepts = conditions if isinstance(conditions, (frozenset, set)) else frozenset(conditions)
+        try:
+            found = _Walk(accepts.__contains__, self.star, self.imports).target(self.value, start, ())
+        except _InvalidError as error:
+            return Resolution(outcome=Outcome.INVALID, key=self.key, pointer=error.pointer, reason=error.reason)
+        if found is None or found.text is None:
+            return Resolution(
+                outcome=Outcome.NOT_EXPORTED,
+                key=self.key,
+                pointer=found.pointer if found else start,
+                conditions=found.conditions if found else (),
+                reason="null-target" if found else "no-condition",
+            )
+        return Resolution(
+            outcome=Outcome.BARE if found.bare else Outcome.TARGET,
+            target=found.text,
+            file=found.file,
+            key=self.key,
+            pointer=found.pointer,
+            conditions=found.conditions,
+        )
+
+
+def _select(table: Mapping[str, object], name: str, *, imports: bool, sugar: bool = False) -> _Selected | Resolution:
+    match = _matching_key(table, name, exports=not imports)
+    if match is None:
+        return Resolution(outcome=Outcome.NOT_EXPORTED, reason="no-key")
+    key, star = match
+    try:
+        names = frozenset(_names_in(table[key]))
+    except _InvalidError as error:
+        return Resolution(outcome=Outcome.INVALID, key=key, pointer=() if sugar else (key,), reason=error.reason)
+    return _Selected(key, table[key], star, names, imports, sugar)
+
+
+def _names_in(value: object) -> Iterator[str]:
+    """The condition names in a value; raises where it is too deep or too large to be resolved many times."""
+    level, count = [value], 0
+    for _ in range(_MAX_DEPTH):
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                yield from item
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        if not inner:
+            return
+        count += len(inner)
+        if count > _MAX_NODES:
+            raise _InvalidError("too-large")
+        level = inner
+    raise _InvalidError("too-deep")
+
+
+def _select_export(exports: object, subpath: str) -> _Selected | Resolution:
+    try:
+        table, sugar = _subpaths(exports)
+    except _InvalidError as error:
+        return Resolution(outcome=Outcome.INVALID, reason=error.reason)
+    return _select(table, subpath, imports=False, sugar=sugar)
 
 
 def resolve_exports(exports: object, subpath: str, conditions: Collection[str]) -> Resolution:
@@ -246,51 +321,20 @@ def resolve_exports(exports: object, subpath: str, conditions: Collection[str]) 
 
     ``default`` always applies. Never raises; outcomes are ``TARGET``, ``NOT_EXPORTED`` and ``INVALID``.
     """
-    try:
-        table, sugar = _subpaths(exports)
-    except _InvalidError as error:
-        return Resolution(outcome=Outcome.INVALID, reason=error.reason)
-    return _resolve(table, subpath, _accepts(conditions), imports=False, sugar=sugar)
+    selected = _select_export(exports, subpath)
+    return selected if isinstance(selected, Resolution) else selected.resolve(conditions)
 
 
 def resolve_imports(imports: object, specifier: str, conditions: Collection[str]) -> Resolution:
     """What an ``imports`` map (parsed JSON) gives for a specifier (``#x``) under conditions; like `resolve_exports`.
 
-    ``BARE`` targets are specifiers of packages, or of Node's own modules without ``node:``.
+    ``BARE`` targets are specifiers of packages, or of Node's own modules without ``node:``. ``#/x`` is a name like any
+    other, as in Node since its pull request 60864 and in the bundlers; before, it was an error.
     """
-    if specifier == "#" or not specifier.startswith("#") or specifier.startswith("#/") or specifier.endswith("/"):
+    if specifier == "#" or not specifier.startswith("#") or specifier.endswith("/"):
         return Resolution(outcome=Outcome.INVALID, reason="invalid-subpath")
-    table = imports if isinstance(imports, dict) else {}
-    return _resolve(table, specifier, _accepts(conditions), imports=True, sugar=False)
-
-
-def _resolve(
-    table: Mapping[str, object], name: str, accepts: Callable[[str], bool], *, imports: bool, sugar: bool
-) -> Resolution:
-    match = _matching_key(table, name, exports=not imports)
-    if match is None:
-        return Resolution(outcome=Outcome.NOT_EXPORTED, reason="no-key")
-    key, star = match
-    try:
-        found = _Walk(accepts, star, imports).target(table[key], () if sugar else (key,), ())
-    except _InvalidError as error:
-        return Resolution(outcome=Outcome.INVALID, key=key, pointer=error.pointer, reason=error.reason)
-    if found is None or found.text is None:
-        return Resolution(
-            outcome=Outcome.NOT_EXPORTED,
-            key=key,
-            pointer=found.pointer if found else (() if sugar else (key,)),
-            conditions=found.conditions if found else (),
-            reason="null-target" if found else "no-condition",
-        )
-    return Resolution(
-        outcome=Outcome.BARE if found.bare else Outcome.TARGET,
-        target=found.text,
-        file=found.file,
-        key=key,
-        pointer=found.pointer,
-        conditions=found.conditions,
-    )
+    selected = _select(imports if isinstance(imports, dict) else {}, specifier, imports=True)
+    return selected if isinstance(selected, Resolution) else selected.resolve(conditions)
 
 
 # -- what a stranger may import ------------------------------------------------------------
@@ -327,6 +371,9 @@ KNOWN_CONDITIONS: Final[frozenset[str]] = frozenset(
     {"default", "types", *_LOADERS, *_MODES[1:]}.union(*(names for _, names in _ENVIRONMENTS))
 )
 """The conditions that a stranger's tools set by themselves. ``types@RANGE`` is TypeScript's too."""
+
+
+_MAX_TRIED: Final = 32  # conditions of a package's own that are tried one by one
 
 
 class LegalKind(StrEnum):
@@ -380,20 +427,26 @@ def legal_subpath(
     ``manifest`` is its parsed ``package.json``; ``files`` the paths in it, relative and POSIX (None: not known).
     """
     subpath = re.split(r"[?#]", subpath, maxsplit=1)[0]
-    manifest_file = subpath == "./package.json"
     exports = manifest.get("exports")
-    if not isinstance(exports, (str, list, dict)):  # Node reads any other value as if it were not there
-        exists = None if files is None else _found_without_map(manifest, subpath, files, usage) is not None
-        return Legal(kind=LegalKind.NO_MAP, legal=True, subpath=subpath, manifest_file=manifest_file, exists=exists)
+    if exports is None:
+        return Legal(
+            kind=LegalKind.NO_MAP,
+            legal=True,
+            subpath=subpath,
+            manifest_file=subpath == "./package.json",
+            exists=None if files is None else _found_without_map(manifest, subpath, files, usage) is not None,
+        )
+    selected = _select_export(exports, subpath)
+    if isinstance(selected, Resolution):
+        return _refused(subpath, selected, (), legacy_folder=_legacy_folder(exports, subpath))
     first: Resolution | None = None
     missing: tuple[Resolution, str] | None = None
     missing_types_only = False
-    condition_names = _condition_names(exports, subpath)
     for types in (False, True):
-        if types and missing and usage in ("import", "require"):
+        if types and missing and usage in _LOADERS:
             break
-        for via, conditions in _condition_sets(condition_names, types=types, usage=usage):
-            found = resolve_exports(exports, subpath, conditions)
+        for via, conditions in _condition_sets(selected.names, types=types, usage=usage):
+            found = selected.resolve(conditions)
             first = first or found
             if found.file is not None:
                 types_only = types and (missing is None or missing_types_only)
@@ -403,15 +456,19 @@ def legal_subpath(
                     missing, missing_types_only = (found, via), types
     if missing:
         return _exported(subpath, *missing, usage, types_only=missing_types_only, missing_file=True)
-    assert first is not None  # noqa: S101  there is always the set for Node's import
+    assert first is not None  # noqa: S101  there is always the set for Node's own conditions
+    return _refused(subpath, first, _only_under(selected), legacy_folder=_legacy_folder(exports, subpath))
+
+
+def _refused(subpath: str, first: Resolution, only_under: tuple[str, ...], *, legacy_folder: bool) -> Legal:
     return Legal(
         kind=LegalKind.INVALID if first.outcome is Outcome.INVALID else LegalKind.NOT_EXPORTED,
         legal=False,
         subpath=subpath,
         resolution=first,
-        only_under=_only_under(exports, subpath, condition_names),
-        legacy_folder=_legacy_folder(exports, subpath),
-        manifest_file=manifest_file,
+        only_under=only_under,
+        legacy_folder=legacy_folder,
+        manifest_file=subpath == "./package.json",
     )
 
 
@@ -430,33 +487,11 @@ def _exported(
     )
 
 
-def _condition_names(exports: object, subpath: str) -> frozenset[str]:
-    """The condition names in the value that a subpath selects."""
-    try:
-        table, _ = _subpaths(exports)
-    except _InvalidError:
-        return frozenset()
-    match = _matching_key(table, subpath, exports=True)
-    return frozenset(_names_in(table[match[0]])) if match else frozenset()
-
-
-def _names_in(value: object, depth: int = 0) -> Iterator[str]:
-    if depth > _MAX_DEPTH:
-        return
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _names_in(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _names_in(inner, depth + 1)
-
-
 def _condition_sets(names: frozenset[str], *, types: bool, usage: Usage) -> tuple[tuple[str, frozenset[str]], ...]:
     """The sets that strangers' tools use, as far as they differ on these names; the first is Node's."""
     known = names & KNOWN_CONDITIONS
-    versioned = frozenset(name for name in names if name.startswith("types@")) if types else frozenset()
-    return _known_sets(known | versioned, types, usage == "require")
+    versioned = sorted(name for name in names if name.startswith("types@")) if types else []
+    return _known_sets(known.union(versioned[:_MAX_TRIED]), types, usage == "require")
 
 
 @lru_cache(maxsize=1024)
@@ -471,21 +506,23 @@ def _known_sets(names: frozenset[str], types: bool, require_first: bool) -> tupl
     return tuple((label, conditions) for conditions, label in sets.items())
 
 
-def _only_under(exports: object, subpath: str, names: frozenset[str]) -> tuple[str, ...]:
+def _only_under(selected: _Selected) -> tuple[str, ...]:
     """The unknown conditions that would resolve a subpath: those that do alone, else the ones on the way together."""
     unknown = sorted(
-        name for name in names if name not in KNOWN_CONDITIONS and not name.startswith("types@") and not _is_index(name)
+        name
+        for name in selected.names
+        if name not in KNOWN_CONDITIONS and not name.startswith("types@") and not _is_index(name)
     )
     bases = [frozenset({loader, "types", *_NODE}) for loader in _LOADERS]
     alone = tuple(
         name
-        for name in unknown[:32]
-        if any(resolve_exports(exports, subpath, base | {name}).file is not None for base in bases)
+        for name in (unknown if len(unknown) <= _MAX_TRIED else ())
+        if any(selected.resolve(base | {name}).file is not None for base in bases)
     )
     if alone or not unknown:
         return alone
     for base in bases:
-        together = resolve_exports(exports, subpath, base.union(unknown))
+        together = selected.resolve(base.union(unknown))
         if together.file is not None:
             return tuple(name for name in together.conditions if name in unknown)
     return ()
@@ -577,11 +614,15 @@ _MAX_SUGGESTIONS: Final = 8
 _EXTENSIONS: Final = (".js", ".mjs", ".cjs", ".json", ".node", ".d.ts", ".d.mts", ".d.cts", ".ts", ".tsx", ".jsx")
 
 
-def suggest(manifest: Mapping[str, object], subpath: str, files: Collection[str] | None) -> tuple[str, ...]:
+def suggest(
+    manifest: Mapping[str, object], subpath: str, files: Collection[str] | None, *, usage: Usage = "any"
+) -> tuple[str, ...]:
     """The public subpaths that lead to the very file a deep path names, the best first; nothing near or alike.
 
     ``./dist/foo.js`` and ``./dist/foo`` give ``./foo`` where the map says ``"./foo": "./dist/foo.js"`` under any
-    condition that strangers' tools set. Without ``exports``, ``main`` and its kin make ``.`` of their file.
+    condition that strangers' tools set with that usage: what only ``require`` reaches is no help to an ``import``, nor
+    are types to either. Those that Node's own conditions reach come first. Without ``exports``, ``main`` and its
+    kin make ``.`` of their file.
     """
     subpath = re.split(r"[?#]", subpath, maxsplit=1)[0]
     try:
@@ -589,7 +630,7 @@ def suggest(manifest: Mapping[str, object], subpath: str, files: Collection[str]
         exports = manifest.get("exports")
         if not wanted or subpath == "./":
             return ()
-        if not isinstance(exports, (str, list, dict)):
+        if exports is None:
             entries = [manifest.get(field) for field in ("main", "module", "types", "typings")]
             main = {posixpath.normpath(entry) for entry in entries if isinstance(entry, str) and entry}
             named = {file for entry in main for file in _named_files(entry, files)} if main else {"index.js"}
@@ -598,16 +639,15 @@ def suggest(manifest: Mapping[str, object], subpath: str, files: Collection[str]
     except _InvalidError:
         return ()
     public: dict[str, int] = {}
-    for key, value in table.items():
-        for leaf in _leaves(value):
-            for file in wanted:
-                name = _public_name(key, leaf, file)
-                if name is None or name == subpath or name in public:
-                    continue
-                rank = _reaches(exports, name, file)
-                if rank is not None:
-                    public[name] = rank
-        if len(public) >= 4 * _MAX_SUGGESTIONS:
+    tried: set[str] = set()
+    for name, file in _public_names(table, wanted):
+        if name == subpath or name in tried:
+            continue
+        tried.add(name)
+        rank = _reaches(exports, name, file, usage)
+        if rank is not None:
+            public[name] = rank
+        if len(tried) >= 8 * _MAX_SUGGESTIONS:
             break
     return tuple(sorted(public, key=lambda name: (public[name], len(name), name))[:_MAX_SUGGESTIONS])
 
@@ -633,29 +673,44 @@ def _leaves(value: object, depth: int = 0) -> Iterator[str]:
             yield from _leaves(inner, depth + 1)
 
 
-def _public_name(key: str, target: str, file: str) -> str | None:
-    """The subpath of a key whose target is a file: the key, or for a pattern the key with its ``*`` found."""
-    if "*" not in key:
-        return key if _path(target) == file else None
-    pattern = _path(target)
-    stars = pattern.count("*")
-    if stars == 0 or key.count("*") > 1:
-        return None
-    length, rest = divmod(len(file) - len(pattern) + stars, stars)
-    at = pattern.find("*")
+def _public_names(table: Mapping[str, object], wanted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Subpaths with a target that is one of these files; for a pattern the key with its ``*`` found."""
+    for key, value in table.items():
+        for leaf in _leaves(value):
+            if len(leaf) > _MAX_TARGET:
+                continue
+            target = _path(leaf)
+            if "*" not in key:
+                for file in wanted:
+                    if target == file or ("%" in target and unquote(target) == file):
+                        yield key, file
+            elif "*" in target:
+                for file in wanted:
+                    star = _star_of(target, file)
+                    if star is not None:
+                        yield key.replace("*", star), file
+
+
+def _star_of(target: str, file: str) -> str | None:
+    """What ``*`` stands for where a target names a file; each ``*`` in it stands for the same."""
+    stars = target.count("*")
+    length, rest = divmod(len(file) - len(target) + stars, stars)
     if length < 1 or rest:
         return None
+    at = target.find("*")
     star = file[at : at + length]
-    return key.replace("*", star) if pattern.replace("*", star) == file else None
+    return star if target.replace("*", star) == file else None
 
 
-def _reaches(exports: object, name: str, file: str) -> int | None:
-    """How ordinary the conditions are under which a public subpath leads to a file (0 is Node's import); None: none."""
-    names = _condition_names(exports, name)
-    rank = 0
-    for types in (False, True):
-        for _, conditions in _condition_sets(names, types=types, usage="any"):
-            if resolve_exports(exports, name, conditions).file == file:
-                return rank
-            rank += 1
+def _reaches(exports: object, name: str, file: str, usage: Usage) -> int | None:
+    """How ordinary the conditions are under which a public subpath leads to a file (0 is Node's own); None: none do."""
+    selected = _select_export(exports, name)
+    if isinstance(selected, Resolution):
+        return None
+    sets = _condition_sets(selected.names, types=False, usage=usage)
+    if usage not in _LOADERS:
+        sets += _condition_sets(selected.names, types=True, usage=usage)
+    for rank, (via, conditions) in enumerate(sets):
+        if (usage not in _LOADERS or usage in via.split()) and selected.resolve(conditions).file == file:
+            return rank
     return None

@@ -20,6 +20,7 @@ __all__ = [
     "mapping",
     "source_of_spec",
     "strings",
+    "yaml_documents",
 ]
 
 MAX_BYTES = 100 * 1024 * 1024
@@ -29,6 +30,10 @@ _GIT = ("git+", "git:", "git@", "github:", "gitlab:", "bitbucket:", "gist:", "ss
 _PATH = ("file:", "link:", "portal:", "./", "../", "/", "~/")
 # `owner/repository`, with `#commit`: what hosted-git-info takes for a shorthand of GitHub.
 _SHORTHAND = re.compile(r"[\w.-]+/[\w.-]+(?:#.*)?", re.ASCII)
+
+# A flow collection on one line with none in it, as lockfiles write them: `{integrity: sha512-x}`, `[x64, arm64]`.
+_FLAT = re.compile(r"""[\[{](?:[^\[\]{}\n#'"]|'[^'\[\]{}\n]*'|"[^"\[\]{}\n]*")*+[\]}]""")
+_MAX_BRACKETS = 5000
 
 
 def lock_text(data: bytes) -> str:
@@ -73,6 +78,28 @@ def strings(value: object) -> dict[str, str]:
     if type(value) is not dict or not value:
         return {}
     return {name: text for name, item in mapping(value).items() if (text := as_text(item)) is not None}
+
+
+def yaml_documents(text: str) -> list[object]:
+    """The documents of a YAML file. Raises `ReadError` (``malformed``, with its line; ``too-deep``)."""
+    from ryaml import InvalidYamlError, loads_all  # type: ignore[attr-defined]
+
+    # The parser takes time that grows with the square of the depth of flow collections, before it minds the depth.
+    if text.count("[") + text.count("{") - len(_FLAT.findall(text)) > _MAX_BRACKETS:
+        raise ReadError("too-deep", f"the lockfile has more than {_MAX_BRACKETS} nested or unclosed brackets")
+    try:
+        return list(loads_all(text) or ())
+    except InvalidYamlError as error:
+        message = str(error)
+        if "recursion limit" in message:
+            raise ReadError("too-deep", f"the lockfile nests deeper than {MAX_DEPTH} levels") from None
+        found = re.search(r"at line (\d+)", message)
+        what = "a merge conflict" if re.search(r"^<{7} ", text, re.MULTILINE) else message[:200]
+        raise ReadError("malformed", f"no YAML: {what}", line=int(found[1]) if found else None) from None
+    except RecursionError:
+        raise ReadError("too-deep", f"the lockfile nests deeper than {MAX_DEPTH} levels") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ReadError("malformed", f"no YAML: {str(error)[:200]}") from None
 
 
 def source_of_spec(spec: str) -> Source:

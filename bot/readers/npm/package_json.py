@@ -231,16 +231,20 @@ def _workspaces(path: str, directory: str, value: object) -> tuple[WorkspaceGlob
 
 
 def workspace_globs(
-    path: str, directory: str, pointer: tuple[str | int, ...], value: object
+    path: str, directory: str, pointer: tuple[str | int, ...], value: object, *, groups: bool = False
 ) -> tuple[WorkspaceGlob, ...]:
-    """The patterns of a list; an odd number of ``!`` before one negates it."""
+    """The patterns of a list; an odd number of ``!`` before one negates it.
+
+    With ``groups``, ``!(a)`` at the beginning is a wildcard (pnpm); npm takes it for a negation.
+    """
     found: list[WorkspaceGlob] = []
     for index, item in enumerate(value if isinstance(value, list) else ()):
-        if isinstance(item, str):
-            pattern = item.lstrip("!")
-            negated = (len(item) - len(pattern)) % 2 == 1
-            place = Place(path, (*pointer, index))
-            found.append(WorkspaceGlob(place=place, directory=directory, pattern=pattern, negated=negated))
+        if not isinstance(item, str):
+            continue
+        pattern = item if groups and item.startswith("!(") else item.lstrip("!")
+        negated = (len(item) - len(pattern)) % 2 == 1
+        place = Place(path, (*pointer, index))
+        found.append(WorkspaceGlob(place=place, directory=directory, pattern=pattern, negated=negated))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ import re
 from bot.errors import ReadError
 from bot.facts.lock import Importer, Lock, LockedDependency, LockEntry, Source
 from bot.names import join
-from bot.readers.npm.lock_text import MAX_DEPTH, as_text, directory_of, lock_text, mapping, strings
+from bot.readers.npm.lock_text import as_text, directory_of, lock_text, mapping, strings, yaml_documents
 
 __all__ = ["read_pnpm_lock"]
 
@@ -35,7 +35,7 @@ _Pointer = tuple[str | int, ...]
 
 def read_pnpm_lock(path: str, data: bytes) -> Lock:
     """A lock from the bytes of a ``pnpm-lock.yaml`` at ``path``. Raises `ReadError`."""
-    documents = [item for item in _documents(lock_text(data)) if type(item) is dict]
+    documents = [item for item in yaml_documents(lock_text(data)) if type(item) is dict]
     if not 1 <= len(documents) <= 2:
         raise ReadError("malformed", f"this is no pnpm-lock.yaml: it holds {len(documents)} mappings", line=1)
     main = mapping(documents[-1])
@@ -54,24 +54,6 @@ def read_pnpm_lock(path: str, data: bytes) -> Lock:
         # What pnpm installs for itself is installed all the same.
         reader.packages(mapping(document))
     return reader.lock(version)
-
-
-def _documents(text: str) -> list[object]:
-    from ryaml import InvalidYamlError, loads_all  # type: ignore[attr-defined]
-
-    try:
-        return list(loads_all(text) or ())
-    except InvalidYamlError as error:
-        message = str(error)
-        if "recursion limit" in message:
-            raise ReadError("too-deep", f"the lockfile nests deeper than {MAX_DEPTH} levels") from None
-        found = re.search(r"at line (\d+)", message)
-        what = "a merge conflict" if re.search(r"^<{7} ", text, re.MULTILINE) else message[:200]
-        raise ReadError("malformed", f"no pnpm lockfile: {what}", line=int(found[1]) if found else None) from None
-    except RecursionError:
-        raise ReadError("too-deep", f"the lockfile nests deeper than {MAX_DEPTH} levels") from None
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ReadError("malformed", f"no pnpm lockfile: {str(error)[:200]}") from None
 
 
 class _Reader:
@@ -106,6 +88,7 @@ class _Reader:
             entries=tuple(self.entries.values()),
             importers=tuple(importers),
             overrides=strings(self.main.get("overrides")),
+            settings=strings(self.main.get("settings")),
             patched=tuple(mapping(self.main.get("patchedDependencies"))),
             catalogs={
                 name: {
@@ -232,13 +215,13 @@ class _Reader:
                     spec, ref = specifiers.get(local), as_text(item)
                     at = (*pointer, "specifiers", local)
                 named.add(local)
-                found.append(LockedDependency(local, field, spec, self.target(folder, local, ref, at), at))
+                found.append(LockedDependency(local, field, spec, self.target(folder, local, spec, ref, at), at))
         for local, spec in specifiers.items():
             if local not in named:  # noted, and not installed: an optional one that was skipped
                 found.append(LockedDependency(local, "", spec, None, (*pointer, "specifiers", local)))
         return Importer(where, None, None, tuple(found), pointer)
 
-    def target(self, folder: str, local: str, ref: str | None, pointer: _Pointer) -> str | None:
+    def target(self, folder: str, local: str, spec: str | None, ref: str | None, pointer: _Pointer) -> str | None:
         """The key of the entry that an importer's dependency resolves to; made here for a link."""
         if ref is None:
             return None
@@ -250,16 +233,19 @@ class _Reader:
         base = f"{self.directory}/" if self.directory else ""
         inside = directory is not None and f"{directory}/".startswith(base)
         member = inside and directory is not None and directory[len(base) :] in self.members
+        # The file does not say what the linked folder is called, unless the specifier does: `workspace:name@*`.
+        named = re.fullmatch(r"workspace:((?:@[^/@]+/)?[^/@]+)@.*", spec or "")
+        name = named[1] if named is not None else local
         self.entries[made] = LockEntry(
             made,
-            local,
+            name,
             None,
             Source.WORKSPACE if member else Source.PATH,
             ref,
             None,
             None,
             {},
-            None,
+            local if local != name else None,
             (*pointer[:-1], "version") if pointer[-1] == "specifier" else pointer,
         )
         return made

@@ -29,7 +29,7 @@ def read_pnpm_workspace(path: str, data: bytes) -> PnpmWorkspace:
     return PnpmWorkspace(
         path=path,
         directory=directory,
-        workspaces=workspace_globs(path, directory, ("packages",), root.get("packages")),
+        workspaces=workspace_globs(path, directory, ("packages",), root.get("packages"), groups=True),
         catalogs=catalogs,
         catalog_fields=fields,
         overrides=tuple(_overrides(path, root, catalogs)),

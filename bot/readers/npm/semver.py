@@ -263,7 +263,7 @@ def _comparators(text: str, prerelease: bool) -> tuple[_Comparator, ...]:
     text = _OPERATOR.sub(_without_space, text)
     text = text.replace("~> ", "~").replace("~ ", "~").replace("^ ", "^")
     found: list[_Comparator] = []
-    for word in text.split(" "):
+    for word in dict.fromkeys(text.split(" ")):
         for plain in _desugar(_BUILDS.sub("", word, count=1), zero).split(" "):
             if plain in ("", f">=0.0.0{zero}"):
                 continue

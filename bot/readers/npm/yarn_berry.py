@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from bot.errors import ReadError
 from bot.facts.lock import Importer, Lock, LockedDependency, LockEntry, Source
 from bot.names import join
-from bot.readers.npm.lock_text import MAX_DEPTH, directory_of, lock_text, mapping, source_of_spec, strings
+from bot.readers.npm.lock_text import directory_of, lock_text, mapping, source_of_spec, strings, yaml_documents
 from bot.readers.npm.yarn_v1 import alias_in, descriptors, local_name
 
 __all__ = ["read_yarn_berry"]
@@ -234,21 +234,7 @@ def _scalar(text: str) -> str:
 
 
 def _yaml(text: str) -> Iterator[tuple[str, _Block]]:
-    from ryaml import InvalidYamlError, loads_all  # type: ignore[attr-defined]
-
-    try:
-        documents = list(loads_all(text) or ())
-    except InvalidYamlError as error:
-        message = str(error)
-        if "recursion limit" in message:
-            raise ReadError("too-deep", f"yarn.lock nests deeper than {MAX_DEPTH} levels") from None
-        found = re.search(r"at line (\d+)", message)
-        what = "a merge conflict" if re.search(r"^<{7} ", text, re.MULTILINE) else message[:200]
-        raise ReadError("malformed", f"yarn.lock: {what}", line=int(found[1]) if found else None) from None
-    except RecursionError:
-        raise ReadError("too-deep", f"yarn.lock nests deeper than {MAX_DEPTH} levels") from None
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ReadError("malformed", f"yarn.lock: {str(error)[:200]}") from None
+    documents = yaml_documents(text)
     if len(documents) != 1 or type(documents[0]) is not dict:
         raise ReadError("malformed", "yarn.lock: not one mapping", line=1)
     for key, value in mapping(documents[0]).items():

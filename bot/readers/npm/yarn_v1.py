@@ -41,8 +41,6 @@ def read_yarn_lock(path: str, data: bytes) -> Lock:
         from bot.readers.npm.yarn_berry import read_yarn_berry
 
         return read_yarn_berry(path, data)
-    if data[:64].lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"{":
-        raise ReadError("unsupported-format", "this yarn.lock is JSON, which no yarn that Ringfence knows writes")
     return read_yarn_v1(path, data)
 
 
@@ -70,6 +68,8 @@ def read_yarn_v1(path: str, data: bytes) -> Lock:
     An entry's pointer is ``(key line without its colon, as it stands in the file)``.
     """
     text = lock_text(data)
+    if text[:64].lstrip()[:1] == "{":
+        raise ReadError("unsupported-format", "this yarn.lock is JSON, which no yarn that Ringfence knows writes")
     header = _HEADER.search(text[:4096])
     if header is not None and header[1] != "1":
         raise ReadError(

@@ -9,7 +9,7 @@ from bot.facts.manifest import Manifest
 from bot.model import Evidence, Hit, Place, Severity, Verdict
 from bot.names import RepoName, compile_pattern
 from bot.policy import Naming, Policy, Side
-from bot.repo import Repo, Root
+from bot.repo import Repo, Root, is_published
 from bot.rule import Known, Rule, RuleSide
 from bot.text import Public, Text
 
@@ -59,9 +59,10 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
 
 def _open_half(repo: Repo, policy: Policy, naming: Naming, root: Root, manifest: Manifest) -> Iterable[_Trouble]:
     name = manifest.name or ""
-    holder = bool(root.workspace == root.directory and manifest.private)
-    if holder:
-        return  # a workspace's root that publishes nothing is no half of a pair
+    unpublished = manifest.private and not is_published(policy, root)
+    named = root.package is not None and policy.side_of_package(root.package) is Side.OPEN
+    if unpublished and (root.workspace == root.directory or not named):
+        return  # a workspace's root, or a helper that is never published: no half of a pair
     stem = _stem(naming.npm, name)
     package = f"npm:{name}"
     shown: dict[str, Text] = {"package": policy.text(name), "manifest": Public(manifest.path)}

@@ -157,7 +157,7 @@ def _elsewhere(repo: Repo, policy: Policy, lock: Lock, entry: LockEntry) -> tupl
     ]
     if entry.source is Source.WORKSPACE:
         # What a private member pins as a version and gets from the workspace was never installed as released.
-        pinned = [d for d in asked if d.kind in (Kind.EXACT, Kind.RANGE, Kind.TAG)]
+        pinned = [d for d in asked if d.kind is Kind.EXACT]
         if not pinned:
             return "linked", None
         return "failed", _hit(

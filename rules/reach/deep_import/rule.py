@@ -166,7 +166,10 @@ def _judged(surface: _Surface, subpath: str, usage: Usage, policy: Policy) -> Le
     if legal.legal and legal.kind is not LegalKind.NO_MAP:
         return None
     if legal.kind is LegalKind.NO_MAP:
-        return None if legal.subpath == "." or policy.tables.reach.no_exports_map == "off" else legal
+        # Siblings without a map show each other everything, until policy asks them for more.
+        shown = surface.root is not None and policy.tables.reach.members == "loose"
+        off = shown or policy.tables.reach.no_exports_map == "off"
+        return None if legal.subpath == "." or off else legal
     if usage in ("import", "require"):
         other = legal_subpath(
             surface.manifest, subpath, files=surface.files, usage="require" if usage == "import" else "import"

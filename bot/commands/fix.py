@@ -1,0 +1,129 @@
+"""`ringfence fix`: apply the edits of findings to the working tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from bot.errors import RingfenceError
+
+__all__ = ["fix"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ringfence fix --dry-run                 show the diff of every safe edit, change nothing
+  ringfence fix --yes                     apply them
+  ringfence fix --only 3f2a9c1b7d405e68   the edits of one finding
+  ringfence fix --unsafe --rule floating-pin
+\b
+Exit codes: 0 applied, or nothing to do (--json says "changed": false); 2 bad usage or an unreadable
+repository; 70 a bug of Ringfence.""",
+)
+@click.argument("path", type=click.Path(path_type=Path), default=".")
+@click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="The organisation's policy.")
+@click.option(
+    "--overlay", type=click.Path(path_type=Path), metavar="FILE", help="Its private overlay (or $RINGFENCE_OVERLAY)."
+)
+@click.option("--open", "open_patterns", multiple=True, metavar="PATTERN", help="Open packages, instead of a policy.")
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Only this rule's edits.")
+@click.option("--only", multiple=True, metavar="FINGERPRINT", help="Only this finding's edits.")
+@click.option("--unsafe", is_flag=True, help="Also edits that need another step, or that may change behaviour.")
+@click.option("--dry-run", is_flag=True, help="Show the diff and change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Apply without asking (never asked where there is no terminal).")
+@click.option("--offline", is_flag=True, help="Ask no registry: use what the cache has.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def fix(
+    path: Path,
+    policy: Path | None,
+    overlay: Path | None,
+    open_patterns: tuple[str, ...],
+    rules: tuple[str, ...],
+    only: tuple[str, ...],
+    unsafe: bool,
+    dry_run: bool,
+    yes: bool,
+    offline: bool,
+    as_json: bool,
+) -> int:
+    """Show the safe edits of all findings as a diff, and apply them to the working tree at PATH."""
+    from bot.commands import common
+    from bot.fix import diff, plan
+    from bot.rules import ALL
+    from bot.sources.checkout import read_beneath
+    from bot.sources.open import root_of_path
+
+    options = common.Options(
+        path=path,
+        policy=policy,
+        overlay=overlay,
+        open_patterns=open_patterns,
+        only=rules,
+        offline=offline,
+        disk=True,
+        progress=sys.stderr.isatty(),
+    )
+    run = common.check(options, ALL)
+    wanted = [f for f in run.report.findings if not only or any(f.fingerprint.startswith(mark) for mark in only)]
+    root = root_of_path(path)
+    files: dict[str, bytes] = {}
+    for edited in sorted({edit.path for finding in wanted for edit in finding.edits}):
+        try:
+            files[edited] = read_beneath(str(root), edited)
+        except Exception as error:
+            raise RingfenceError(f"cannot read it: {error}", where=edited, remedy="Mend the working tree.") from None
+    planned = plan(wanted, files, unsafe=unsafe)
+    patch = "".join(diff(change) for change in planned.changes)
+    apply = bool(planned.changes) and not dry_run
+    if not as_json:
+        click.echo(patch, nl=False)
+        for skipped in planned.skipped:
+            click.echo(f"left out: {skipped.rule} in {skipped.path}: {skipped.reason}", err=True)
+        if apply and not yes and sys.stdin.isatty() and sys.stdout.isatty():
+            apply = click.confirm(f"Change {len(planned.changes)} files?")
+    if apply:
+        for change in planned.changes:
+            _replace(root / change.path, change.after)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "changed": apply,
+                    "files": [change.path for change in planned.changes],
+                    "mended": list(planned.mended),
+                    "skipped": [
+                        {"fingerprint": s.fingerprint, "rule": s.rule, "path": s.path, "reason": s.reason}
+                        for s in planned.skipped
+                    ],
+                    "diff": patch,
+                },
+                indent=2,
+            )
+        )
+    else:
+        done = "changed" if apply else "would change" if planned.changes else "nothing to do:"
+        count = f"{len(planned.changes)} files" if planned.changes else "no finding has an edit to apply"
+        click.echo(f"{done} {count}", err=True)
+    return 70 if run.crashed else 0
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, with its mode kept."""
+    mode = path.stat().st_mode & 0o7777
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ringfence-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise RingfenceError(
+            f"cannot write: {error.strerror}", where=str(path), remedy="Nothing was lost: the file is as it was."
+        ) from None

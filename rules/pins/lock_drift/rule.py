@@ -1,0 +1,133 @@
+"""A manifest and the lock that governs it disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.facts.lock import Lock
+from bot.facts.manifest import Override
+from bot.link.drift import Drift, drift, drift_of_root, stale_members
+from bot.model import Evidence, Hit, Place, Severity, Verdict
+from bot.policy import Policy
+from bot.repo import Repo
+from bot.rule import Known, Rule, RuleSide
+from bot.text import Public, Text
+
+__all__ = ["RULE"]
+
+# So many alike in one lock, that a frozen install accepts, are one finding with a list.
+_SHARED = 5
+
+_MESSAGES = {
+    "member-missing": "{lock} does not know the member {package}",
+    "member-stale": "{lock} still holds the member {package}, which is gone",
+    "member-name": "{lock} calls this member {found}, and its manifest {wanted}",
+    "member-version": "{lock} has {package} at version {found}, and its manifest at {wanted}",
+    "dependency-missing": "{package} is declared ({wanted}) and not in {lock}",
+    "dependency-extra": "{lock} holds {package} ({found}) for this manifest, which does not declare it",
+    "dependency-field": "{package} is declared in {wanted}, and {lock} has it in {found}",
+    "specifier": "{package} is declared as {wanted}, and {lock} was made for {found}",
+    "unsatisfied": "{package} is declared as {wanted}, and {lock} has {found}",
+    "override": "the override of {package} is {wanted}, and {lock} was made with {found}",
+    "catalog": "the catalog entry of {package} is {wanted}, and {lock} was made with {found}",
+}
+
+
+def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+    """Compare every manifest with its lock, as the package manager's own frozen install does, and more closely."""
+    verdict = Verdict(counts={"manifests": 0, "locks": 0, "refused": 0, "accepted": 0})
+    versions = {r.manifest.name: r.manifest.version for r in repo.roots if r.manifest and r.manifest.name}
+    directories = {manifest.directory for manifest in repo.manifests}
+    for lock in repo.locks:
+        governed = sorted(directory for directory, governing in repo.governs.items() if governing is lock)
+        if not governed:
+            continue  # beside another lock that governs here: nothing installs from it
+        verdict.counts["locks"] += 1
+        overrides, catalogs, patched = _of_root(repo, lock)
+        found: list[Drift] = []
+        for directory in governed:
+            manifest = repo.manifest_at(directory)
+            if manifest is None or manifest.template:
+                continue
+            verdict.counts["manifests"] += 1
+            found += drift(lock, manifest, manifest.declarations, versions, overrides)
+        found += drift_of_root(lock, repo.manifest_at(lock.directory), overrides, catalogs, patched)
+        found += stale_members(lock, directories)
+        verdict.counts["refused"] += sum(item.refused for item in found)
+        verdict.counts["accepted"] += sum(not item.refused for item in found)
+        verdict.hits += _hits(lock, found, policy)
+    return verdict
+
+
+def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]], list[tuple[str, str]]]:
+    """What the root of a lock says about overrides, catalogs and patches, from its manifest and its workspace file."""
+    overrides: list[Override] = []
+    catalogs: dict[str, Mapping[str, str]] = {}
+    patched: list[tuple[str, str]] = []
+    manifest = repo.manifest_at(lock.directory)
+    if manifest is not None:
+        overrides += manifest.overrides
+        catalogs |= manifest.catalogs
+        patched += manifest.patched
+    for workspace in repo.pnpm_workspaces:
+        if workspace.directory == lock.directory:
+            overrides += workspace.overrides
+            catalogs |= workspace.catalogs
+            patched += workspace.patched
+    return overrides, catalogs, patched
+
+
+def _hits(lock: Lock, found: list[Drift], policy: Policy) -> list[Hit]:
+    by_kind: dict[str, list[Drift]] = {}
+    hits: list[Hit] = []
+    for item in found:
+        if item.refused:
+            hits.append(_hit(lock, item, [], policy))
+        else:
+            by_kind.setdefault(item.what, []).append(item)
+    for group in by_kind.values():
+        if len(group) >= _SHARED:
+            hits.append(_hit(lock, group[0], group[1:], policy))
+        else:
+            hits += [_hit(lock, item, [], policy) for item in group]
+    return hits
+
+
+def _hit(lock: Lock, item: Drift, others: list[Drift], policy: Policy) -> Hit:
+    params: dict[str, Text] = {
+        "package": policy.text(item.package),
+        "wanted": policy.text(item.wanted or "nothing"),
+        "found": policy.text(item.found or "nothing"),
+        "lock": Public(lock.path),
+        "count": Public(str(len(others))),
+    }
+    message = _MESSAGES[item.what]
+    if others:
+        message += "; {count} more are alike"
+    remedy = "Run the package manager's install and commit {lock}."
+    remedy += " A frozen install refuses this." if item.refused else " A frozen install accepts it all the same."
+    place = item.lock if item.what == "member-stale" else item.manifest
+    return Hit(
+        place=place,
+        subject=f"{item.what} {item.package}" if not others else f"{item.what} (shared)",
+        package=f"npm:{item.package}" if item.what not in ("member-stale", "member-missing") and not others else "",
+        message=message,
+        remedy=remedy,
+        params=params,
+        severity=None if item.refused else Severity.WARNING,
+        related=((("in the lock", item.lock),) if place is not item.lock and item.lock.pointer else ())
+        + tuple((other.package, other.manifest) for other in others),
+        evidence=(
+            Evidence(kind="declaration", text="the manifest says {wanted}", params=params, place=item.manifest),
+            Evidence(kind="lock", text="the lock says {found}", params=params, place=item.lock or Place(lock.path)),
+        ),
+    )
+
+
+RULE = Rule(
+    id="lock-drift",
+    summary="A manifest and its lockfile that disagree: name, version, range, a member missing from the lock.",
+    side=RuleSide.BOTH,
+    severity=Severity.ERROR,
+    judge=judge,
+)

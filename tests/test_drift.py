@@ -1,0 +1,137 @@
+"""Drift between manifests and locks, held to what the real package managers' frozen installs said."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bot.facts.lock import Lock
+from bot.facts.manifest import Override
+from bot.link.drift import Drift, drift, drift_of_root, stale_members
+from bot.link.locks import govern
+from bot.link.members import link_members
+from bot.readers.npm import lock_reader
+from bot.readers.npm.package_json import read_package_json
+from bot.readers.npm.pnpm_workspace import read_pnpm_workspace
+from bot.readers.npm.yarnrc import read_yarnrc
+
+HERE = Path(__file__).parent / "locks"
+sys.path.insert(0, str(HERE))
+
+from projects import Files, changes, project  # noqa: E402
+
+LOCKS = {"npm": "package-lock.json", "pnpm": "pnpm-lock.yaml", "yarn": "yarn.lock", "bun": "bun.lock"}
+TOOLS = ("npm6", "npm8", "npm11", "pnpm7", "pnpm8", "pnpm9", "pnpm10", "pnpm12", "yarn1", "yarn4", "bun1")
+
+# What the tool refused for another reason than the lock, or for one that no lock records.
+NOT_OURS = {
+    # What a folder outside the workspace asks for is its own manifest's business; yarn copies it into the lock.
+    ("yarn4", "path-dependency-changed"),
+    ("yarn4", "path-version-changed"),
+}
+# Changes that leave no trace in that format: nothing is said of them, and nothing could be.
+UNRECORDED = {
+    "npm": {"override-added", "override-changed", "override-removed"},
+    "pnpm": {
+        "root-version",
+        "root-name",
+        "root-no-version",
+        "path-dependency-changed",
+        "path-version-changed",
+        "member-version",
+    }
+    | {"member-version-breaks", "member-name", "catalog-unused-added"},
+    "bun": {
+        "root-version",
+        "root-no-version",
+        "path-dependency-changed",
+        "path-version-changed",
+        "catalog-unused-added",
+    },
+    "yarn": {"root-version", "root-no-version", "catalog-unused-added", "dependency-moved", "path-dependency-changed"}
+    | {"path-version-changed", "member-version", "member-version-breaks"},
+}
+UNRECORDED_BY_TOOL = {
+    "npm6": {"dependency-removed", "dependency-moved", "dev-removed", "optional-removed", "peer-added", "range-wider"}
+    | {"pin-to-range", "pin-spelled-otherwise", "path-dependency-changed", "path-version-changed", "to-tag"}
+    | {"dependency-added-there-already", "alias-dropped", "root-name"},
+    "yarn1": {"root-name", "dependency-removed", "dev-removed", "optional-removed", "peer-added", "member-name"}
+    | {"dependency-added-there-already", "member-added-hoisted-dependency", "member-removed-dependency"}
+    | {"member-peer-changed", "member-peer-removed", "member-dropped", "member-dropped-alone", "member-added"}
+    | {"resolution-removed"},
+    "pnpm7": {"peer-added", "member-peer-changed", "member-peer-removed"},
+}
+
+
+@cache
+def locked(tool: str) -> Lock:
+    name = LOCKS[tool.rstrip("0123456789")]
+    reader = lock_reader(name)
+    assert reader is not None
+    return reader(name, (HERE / "fixtures" / tool / name).read_bytes())
+
+
+def judged(tool: str, files: Files) -> list[Drift]:
+    """All drift of a project, put together as the rule does it."""
+    lock = locked(tool)
+    manifests = [
+        read_package_json(path, text.encode()) for path, text in files.items() if path.endswith("package.json")
+    ]
+    others = []
+    if "pnpm-workspace.yaml" in files:
+        others.append(read_pnpm_workspace("pnpm-workspace.yaml", files["pnpm-workspace.yaml"].encode()))
+    if ".yarnrc.yml" in files:
+        others.append(read_yarnrc(".yarnrc.yml", files[".yarnrc.yml"].encode()))
+    linked = link_members(manifests, others, {*files, lock.path})
+    governed = govern([manifest.directory for manifest in linked.manifests], [lock], linked.roots)
+    versions = {
+        root.manifest.name: root.manifest.version for root in linked.roots if root.manifest and root.manifest.name
+    }
+    root = next(manifest for manifest in linked.manifests if manifest.directory == "")
+    overrides: list[Override] = [*root.overrides, *(item for other in others for item in other.overrides)]
+    catalogs = dict(root.catalogs)
+    for other in others:
+        catalogs |= other.catalogs
+    found: list[Drift] = []
+    for manifest in linked.manifests:
+        if manifest.directory in governed:
+            found += drift(lock, manifest, manifest.declarations, versions, overrides)
+    return [
+        *found,
+        *drift_of_root(lock, root, overrides, catalogs),
+        *stale_members(lock, {manifest.directory for manifest in linked.manifests}),
+    ]
+
+
+def _cases() -> list[tuple[str, str]]:
+    return [(tool, name) for tool in TOOLS for name in changes(tool)]
+
+
+@pytest.mark.parametrize(("tool", "name"), _cases())
+def test_refused_is_what_the_frozen_install_said(tool: str, name: str) -> None:
+    verdicts = json.loads((HERE / "fixtures" / tool / "verdicts.json").read_text())
+    assert set(verdicts) == set(changes(tool)), "make the fixtures again"
+    files = project(tool)
+    changes(tool)[name](files)
+    found = judged(tool, files)
+    if name == "nothing":
+        assert found == []
+        return
+    if (tool, name) not in NOT_OURS:
+        assert any(item.refused for item in found) == verdicts[name]["refused"], (verdicts[name]["said"], found)
+    silent = UNRECORDED[tool.rstrip("0123456789")] | UNRECORDED_BY_TOOL.get(tool, set())
+    if name not in silent:
+        assert found, "a change that nobody sees"
+    for item in found:
+        assert item.manifest.path in files or item.what == "member-stale"
+        assert item.lock.path == locked(tool).path
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_refusal_kind_is_met(tool: str) -> None:
+    verdicts = json.loads((HERE / "fixtures" / tool / "verdicts.json").read_text())
+    assert {item["refused"] for item in verdicts.values()} == {True, False}

@@ -1,0 +1,74 @@
+"""What must hold for every file of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+# Spelled in pieces, so that this file does not hold what it looks for.
+_HOSTS = [
+    r"registry\.(?:npm" + r"js|yarn" + r"pkg)\.",
+    r"(?:^|[^a-z])py" + r"pi\.org",
+    r"python" + r"hosted\.org",
+    r"deb\.debian" + r"\.org",
+]
+_SECRETS = [r"gh[pousr]_[A-Za-z0-9]{20,}", r"npm_[A-Za-z0-9]{30,}", r"AKIA[0-9A-Z]{16}", r"-----BEGIN [A-Z ]*PRIVATE KEY"]
+
+
+def _tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
+    return [ROOT / name for name in os.fsdecode(listed.stdout).split("\0") if name and (ROOT / name).is_file()]
+
+
+def _lines_with(patterns: list[str]) -> list[str]:
+    wanted = re.compile("|".join(patterns).encode())
+    return [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in _tracked()
+        for number, line in enumerate(path.read_bytes().split(b"\n"), 1)
+        if wanted.search(line)
+    ]
+
+
+def test_no_file_names_a_registry_host() -> None:
+    assert len(_tracked()) > 100  # the listing itself works
+    assert _lines_with(_HOSTS) == []
+
+
+def test_the_pattern_would_see_a_host() -> None:
+    host = "https://registry." + "npm" + "js.org/x"
+    assert any(re.search(pattern, host) for pattern in _HOSTS)
+
+
+def test_no_file_holds_a_secret_or_a_path_of_a_machine() -> None:
+    home = re.escape(str(Path.home()))
+    assert _lines_with(_SECRETS) == []
+    assert _lines_with([re.escape(str(ROOT)) + r"(?![\w-])", home + "/"]) == [] or str(ROOT) == "/"
+
+
+def test_every_rule_has_a_page_and_cases_on_both_sides() -> None:
+    from bot.cases import cases_of
+    from bot.pages import page
+    from bot.rules import ALL
+
+    ids = [rule.id for rule in ALL]
+    assert len(ids) == len(set(ids)) >= 14
+    for rule in ALL:
+        text = page(rule.id)
+        for section in ("## What it flags", "## Why it matters", "## How to mend it", "## What it leaves alone"):
+            assert section in text, f"{rule.id}: {section}"
+        cases = list(cases_of(rule))
+        assert any(case.bad for case in cases), rule.id
+        assert any(not case.bad for case in cases), rule.id
+
+
+def test_the_readme_lists_every_rule() -> None:
+    from bot.rules import ALL
+
+    readme = (ROOT / "README.md").read_text()
+    for rule in ALL:
+        assert f"| `{rule.id}` | {rule.summary} |" in readme
