@@ -6,6 +6,7 @@ A case is one text archive. Its head is TOML; each file follows a line ``-- path
     expect = ["package.json:5"]            # bad cases: where the findings stand, in order
     needs = ["private.packages"]           # policy keys that must be set, else the case is not applicable
     when = {"pins.form" = "exact"}         # policy values it was written for
+    scoped = true                          # open packages must have a scope
     with = ["deep-import"]                 # further rules that must run beside this one
     identity = "acme/todos"                # the repository's name on the forge
     folder = "open-todos"                  # the checkout folder's own name
@@ -225,6 +226,8 @@ def _judge_outcome(
 
 
 def _policy_for(head: Mapping[str, Any], policy: Policy) -> Policy:
+    if head.get("scoped") and not any(PackageName.parse(p).scope for p in policy.tables.open.packages[:1]):
+        raise NotApplicableError("the policy's open packages have no scope")
     for key in head.get("needs", ()):
         if not _value(policy.tables, key):
             raise NotApplicableError(f"the policy does not set {key}")

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from bot.model import (
     Count,
     Edit,
@@ -25,6 +27,7 @@ from bot.model import (
     RenderedEvidence,
     Severity,
     Verdict,
+    next_step,
 )
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
@@ -38,6 +41,7 @@ __all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located",
 Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
 
 _ROUNDS = 4
+_LINE_MAX = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +144,7 @@ def _crash(rule: Rule, error: Exception) -> NotChecked:
 
 
 def _with_rule(problem: NotChecked, rule: str) -> NotChecked:
-    return NotChecked(**{**{name: getattr(problem, name) for name in problem.__struct_fields__}, "rule": rule})
+    return msgspec.structs.replace(problem, rule=rule)
 
 
 def _order(rule: Rule, hit: Hit) -> tuple[object, ...]:
@@ -208,6 +212,11 @@ def fingerprint(rule: str, hit: Hit, path: str | None = None) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
+def _shown(line: str) -> str:
+    """A source line for a report; a minified one is no line to show, and many findings would each hold it."""
+    return line if len(line) <= _LINE_MAX else ""
+
+
 class Renderer:
     """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
 
@@ -236,7 +245,7 @@ class Renderer:
         hidden = private and self._public
         location = self.locate(hit.place)
         file = self._file(hit.place.path)
-        return Finding(
+        found = Finding(
             rule=rule.id,
             severity=severity,
             location=location,
@@ -247,7 +256,7 @@ class Renderer:
             subject="" if hidden else hit.subject,
             introduced=introduced,
             private=private,
-            source="" if hidden or file is None or not location.line else file.line(location.line),
+            source="" if hidden or file is None or not location.line else _shown(file.line(location.line)),
             related=tuple(
                 Related(text=fill(text, hit.params, public=self._public), location=self.locate(place))
                 for text, place in hit.related
@@ -256,6 +265,17 @@ class Renderer:
             edits=() if hidden else self._edits(hit.edits),
             waived=waiver.reason if waiver else "",
         )
+        return msgspec.structs.replace(found, next=next_step(found))
+
+    def not_checked(self, problem: NotChecked) -> NotChecked:
+        """What was not checked, in words: its templates filled, private values left out in public."""
+        if not problem.params:
+            return problem
+        words = {
+            name: fill(getattr(problem, name), problem.params, public=self._public)
+            for name in ("subject", "detail", "remedy")
+        }
+        return msgspec.structs.replace(problem, params={}, **words)
 
     def _evidence(self, link: Evidence) -> RenderedEvidence:
         return RenderedEvidence(

@@ -29,9 +29,16 @@ TOOLS = ("npm6", "npm8", "npm11", "pnpm7", "pnpm8", "pnpm9", "pnpm10", "pnpm12",
 
 # What the tool refused for another reason than the lock, or for one that no lock records.
 NOT_OURS = {
-    # What a folder outside the workspace asks for is its own manifest's business; yarn copies it into the lock.
+    # What a folder outside the workspace asks for is its own manifest's business; yarn and pnpm 12 copy it into the lock.
     ("yarn4", "path-dependency-changed"),
     ("yarn4", "path-version-changed"),
+    ("pnpm12", "path-dependency-changed"),
+    # One format, several tools: the newer (npm 9 and later, pnpm 10) refuses, and so do we.
+    ("npm8", "member-version-breaks"),
+    ("pnpm9", "catalog-changed"),
+    ("pnpm9", "catalog-wider"),
+    # pnpm 12 takes an optional dependency that the lock lacks for one that was skipped; pnpm 7 to 10 refuse it.
+    ("pnpm12", "optional-added"),
 }
 # Changes that leave no trace in that format: nothing is said of them, and nothing could be.
 UNRECORDED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -79,6 +80,11 @@ CASES = [
         "a.tsx",
         'let a: import("x").A<string>; export const B = () => <p>it{import("y")}</p>',
         ["type! x A", "dynamic y"],
+    ),
+    (
+        "a.ts",
+        'require("x" as string); require("y" satisfies string); require("z"!)',
+        ["require x", "require y", "require z"],
     ),
     ("a.ts", 'jest.mock<typeof import("a")>("b", () => 1)', ["type! a", "mock b"]),
     ("a.ts", 'await vi.importActual<typeof import("a")>("b")', ["type! a", "mock b"]),
@@ -228,10 +234,15 @@ def test_filter_leaves_alone(source: str) -> None:
     assert candidates(source.encode(), ACME) == ()
 
 
-def test_whole_names() -> None:
+def test_unscoped_names() -> None:
     needles = Needles(scopes=(b"lodash",))
-    source = b'import "lodash"; import "lodash/fp"; import "lodash-es"; import "lodash?raw"; import "../lodash"'
-    assert [item.specifier for item in candidates(source, needles)] == ["lodash", "lodash/fp", "lodash?raw"]
+    source = b'import "lodash"; import "lodash/fp"; import "lodash-es"; import "a-lodash"; import "lodash?raw"; import "../lodash"'
+    assert [item.specifier for item in candidates(source, needles)] == [
+        "lodash",
+        "lodash/fp",
+        "lodash-es",
+        "lodash?raw",
+    ]
 
 
 def test_candidate_offsets() -> None:
@@ -290,7 +301,7 @@ SOURCES = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(source=SOURCES, suffix=st.sampled_from(SUFFIXES), up=st.integers(-1, 3))
 def test_any_bytes(source: bytes, suffix: str, up: int) -> None:
     """No exception; and the filter never misses what the parser reports."""
@@ -310,7 +321,7 @@ def test_any_bytes(source: bytes, suffix: str, up: int) -> None:
             assert item.start in few
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], bytes]] = {
     "nesting": lambda n: b"(" * n + b"require('../../x')" + b")" * n,
     "wide": lambda n: b"import '../../x';" * (n // 10),
     "comments": lambda n: b"import(" + b"/*" * n + b"*/ '../../x')",
@@ -341,7 +352,7 @@ def test_time_is_bounded(name: str) -> None:
     make = HOSTILE[name]
     for suffix in (".ts", ".js", ".vue", ".astro"):
         spent = []
-        for size in (4_000, 32_000):
+        for size in (2_000, 16_000):
             data = make(size)
             start = time.process_time()
             candidates(data, ACME)

@@ -16,11 +16,21 @@ _HOSTS = [
     r"python" + r"hosted\.org",
     r"deb\.debian" + r"\.org",
 ]
-_SECRETS = [r"gh[pousr]_[A-Za-z0-9]{20,}", r"npm_[A-Za-z0-9]{30,}", r"AKIA[0-9A-Z]{16}", r"-----BEGIN [A-Z ]*PRIVATE KEY"]
+_SECRETS = [
+    r"gh[pousr]_[A-Za-z0-9]{20,}",
+    r"npm_[A-Za-z0-9]{30,}",
+    r"AKIA[0-9A-Z]{16}",
+    r"-----BEGIN [A-Z ]*PRIVATE KEY",
+]
 
 
 def _tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
     return [ROOT / name for name in os.fsdecode(listed.stdout).split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -58,7 +68,7 @@ def test_every_rule_has_a_page_and_cases_on_both_sides() -> None:
     ids = [rule.id for rule in ALL]
     assert len(ids) == len(set(ids)) >= 14
     for rule in ALL:
-        text = page(rule.id)
+        text = page(rule)
         for section in ("## What it flags", "## Why it matters", "## How to mend it", "## What it leaves alone"):
             assert section in text, f"{rule.id}: {section}"
         cases = list(cases_of(rule))

@@ -110,9 +110,11 @@ def check(
     )
     run = common.check(options, ALL)
     format_ = "json" if as_json else format_
-    text = _render(run.report, format_, everything=everything, verbose=verbose, to_file=output is not None)
+    wanted = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
+    colour = wanted and output is None and format_ == "terminal" and not os.environ.get("NO_COLOR")
+    text = _render(run.report, format_, path, everything=everything, verbose=verbose, colour=colour)
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(text, nl=not text.endswith("\n"), color=colour or None)
     else:
         _write(output, text)
         click.echo(f"{run.report.verdict}: report written to {output}", err=True)
@@ -141,7 +143,7 @@ def _write(output: Path, text: str) -> None:
         ) from None
 
 
-def _render(report: Report, format_: str, *, everything: bool, verbose: bool, to_file: bool) -> str:
+def _render(report: Report, format_: str, path: Path, *, everything: bool, verbose: bool, colour: bool) -> str:
     if format_ == "json":
         from bot.report.json_report import render as render_json
 
@@ -150,15 +152,30 @@ def _render(report: Report, format_: str, *, everything: bool, verbose: bool, to
         from bot.report.sarif import render as render_sarif
         from bot.rules import ALL
 
-        return render_sarif(report, ALL)
+        # Code scanning shows suppressed results as open alerts: what is waived goes in only when asked for.
+        return render_sarif(report, ALL, waived=everything, folder=_folder(path))
     if format_ == "github":
         from bot.report.github import render as render_github
 
-        return render_github(report)
+        return render_github(report, everything=everything, folder=_folder(path))
     from bot.report.terminal import render as render_terminal
+    from bot.rules import ALL
 
-    colour = (
-        not to_file and (sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
+    return render_terminal(
+        report,
+        colour=colour,
+        width=shutil.get_terminal_size((100, 24)).columns,
+        verbose=verbose,
+        everything=everything,
+        rules={rule.id: rule.summary for rule in ALL},
     )
-    width = shutil.get_terminal_size((100, 24)).columns
-    return render_terminal(report, colour=colour, width=width, verbose=verbose, everything=everything)
+
+
+def _folder(path: Path) -> str:
+    """Where the judged root stands in its git work tree: GitHub wants paths from the top."""
+    from bot.sources.git import repository_of
+    from bot.sources.open import root_of_path
+
+    top = repository_of(path.resolve())
+    folder = root_of_path(path).relative_to(top).as_posix() if top else "."
+    return "" if folder == "." else folder

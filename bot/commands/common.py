@@ -208,6 +208,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         loaded,
         judged,
         findings,
+        [renderer.not_checked(problem) for problem in judged.not_checked],
         known,
         Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
     )
@@ -386,13 +387,14 @@ def _report(
     loaded: Loaded,
     judged: Judged,
     findings: Sequence[Finding],
+    not_checked: Sequence[NotChecked],
     known: set[tuple[str, str, str]] | None,
     measured: Summary,
 ) -> Report:
     policy = opened.policy
     decides = [f for f in findings if f.introduced and not f.waived]
-    open_questions = [p for p in judged.not_checked if not _allowed(p, policy)]
-    allowed = [p for p in judged.not_checked if _allowed(p, policy)]
+    open_questions = [p for p in not_checked if not _allowed(p, policy)]
+    allowed = [p for p in not_checked if _allowed(p, policy)]
     if known is not None:
         # What the base could not check either is not this change's doing: shown, not deciding.
         allowed += [p for p in open_questions if (p.rule, p.reason, p.subject) in known]

@@ -77,6 +77,8 @@ def drift(
     """
     importer = index(lock).importers.get(manifest.directory)
     if lock.records_importers and importer is None:
+        if manifest.name is None and not manifest.has_dependencies:
+            return []  # a marker (`{"type": "module"}`), no member
         return [_member(lock, manifest, None, "member-missing", manifest.name or manifest.directory, "", refused=True)]
     found: list[Drift] = []
     if importer is not None:
@@ -267,18 +269,14 @@ def _by_tree(
                 yield _make(lock, "dependency-missing", declaration, None, "", refused=True)
             continue
         fits = None if local in overridden else _fits(entry, declaration, workspace_versions)
-        if fits and entry.name != declaration.name and declaration.kind in (Kind.EXACT, Kind.RANGE, Kind.TAG):
-            # npm compares the version alone and installs the other package.
-            yield _make(
-                lock,
-                "unsatisfied",
-                declaration,
-                entry.pointer,
-                _shown(entry, declaration),
-                refused=lock.format == "bun",
+        other = entry.name != declaration.name and declaration.kind in (Kind.EXACT, Kind.RANGE, Kind.TAG)
+        if fits is False or (fits and other):
+            # npm 7 and later compare the version alone and install the other package; npm 6 takes git for granted.
+            accepted = (
+                _npm_accepts(lock, declaration) if fits is False else lock.format == "npm" and lock.version != "1"
             )
-        elif fits is False:
-            yield _make(lock, "unsatisfied", declaration, entry.pointer, _shown(entry, declaration), refused=True)
+            shown = _shown(entry, declaration)
+            yield _make(lock, "unsatisfied", declaration, entry.pointer, shown, refused=not accepted)
         elif lock.records_importers:
             if note is None:
                 yield _make(lock, "dependency-missing", declaration, None, "", refused=False)
@@ -289,9 +287,15 @@ def _by_tree(
     extra = [item for local, item in recorded.items() if local not in effective]
     kept = _kept(lock, manifest, {item.name for item in extra}) if extra and lock.format == "bun" else None
     for item in extra:
-        yield _extra(
-            lock, manifest, item, refused=kept is not None and item.entry is not None and item.entry not in kept
-        )
+        entry = index(lock).entries.get(item.entry or "")
+        vanishes = kept is not None and entry is not None and entry.key not in kept
+        # bun says nothing of a member that is asked for no more.
+        refused = vanishes and entry is not None and entry.source is not Source.WORKSPACE
+        yield _extra(lock, manifest, item, refused=refused)
+
+
+def _npm_accepts(lock: Lock, declaration: Declaration) -> bool:
+    return lock.format == "npm" and lock.version == "1" and declaration.kind in (Kind.GIT, Kind.URL)
 
 
 def _recorded(importer: Importer | None) -> dict[str, LockedDependency]:

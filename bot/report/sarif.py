@@ -34,13 +34,28 @@ _PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE:
 Node = dict[str, Any]
 
 
-def render(report: Report, rules: Sequence[Rule], *, waived: bool = True) -> str:
+def render(report: Report, rules: Sequence[Rule], *, waived: bool = True, folder: str = "") -> str:
     """The report as SARIF text. ``rules`` are all rules of the program, for their pages.
 
     Waived findings are suppressed results. Code scanning does not read suppressions and shows such results as
-    open alerts: ``waived=False`` leaves them out.
+    open alerts: ``waived=False`` leaves them out. ``folder`` is where the judged root stands in its repository.
     """
-    return render_value(sarif(report, rules, waived=waived))
+    log = sarif(report, rules, waived=waived)
+    if folder:
+        _move(log, uri(folder) + "/")
+    return render_value(log)
+
+
+def _move(node: object, below: str) -> None:
+    """Put every artifact below a folder."""
+    if isinstance(node, dict):
+        if node.get("uriBaseId") == _BASE:
+            node["uri"] = below + node["uri"]
+        for value in node.values():
+            _move(value, below)
+    elif isinstance(node, list):
+        for value in node:
+            _move(value, below)
 
 
 def sarif(report: Report, rules: Sequence[Rule], *, waived: bool = True) -> Node:

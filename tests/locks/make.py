@@ -4,7 +4,7 @@
 
 FOLDER holds the package managers in ``node_modules``; what is missing is installed there with npm (see ``TOOLS``). They use the
 registry that the machine is configured for. Written are, for each tool, ``fixtures/TOOL/`` (the project with its lock),
-``installed.json`` in it (what Node then finds from each member) and ``verdicts.json`` (what the tool's frozen install said of each change). A registry's host is no fact worth keeping:
+``installed.json`` in it (what Node then finds from each member) and ``verdicts.json`` (what the tool's frozen install said of each change), and in ``fixtures/versions.json`` the versions used. A registry's host is no fact worth keeping:
 every one is replaced by ``registry.example.test``, after the tool is done with the file.
 
 Not run by the tests. Takes some minutes.
@@ -173,6 +173,12 @@ def main() -> None:
         subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--save-exact", *missing], cwd=folder, check=True)
     for tool in tools:
         make(folder, tool)
+    known = HERE / "versions.json"
+    versions = json.loads(known.read_text()) if known.is_file() else {}
+    versions |= {
+        tool: json.loads((folder / "node_modules" / tool / "package.json").read_text())["version"] for tool in tools
+    }
+    known.write_text(json.dumps(versions, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

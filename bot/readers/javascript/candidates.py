@@ -45,8 +45,7 @@ MOCKS = (
 class Needles(msgspec.Struct, frozen=True):
     """What to look for; build it once a run and use it for many files.
 
-    ``scopes``: prefixes that end in ``/`` (``b"@acme/"``), or whole package names (``b"lodash"`` finds ``lodash`` and
-    ``lodash/x``); ``b""`` finds every specifier. ``escape``: relative specifiers that, normalised, climb at
+    ``scopes``: how specifiers begin (``b"@acme/"``, ``b"acme-"``, ``b"lodash"``); ``b""`` finds every specifier. ``escape``: relative specifiers that, normalised, climb at
     least so many directories (0: every relative one). With ``escape >= 0`` also what may climb unseen:
     absolute paths, drive letters, ``file:`` URLs, and paths with a ``..`` that is not at their start
     or that is written with an escape, ``%2e`` or a backslash. -1: no paths at all.
@@ -178,12 +177,7 @@ def _fits(specifier: str, needles: Needles) -> bool:
         up = climb(specifier)
         if up is None or (up >= needles.escape and specifier.startswith(".")):
             return True
-    return any(
-        specifier.startswith(scope)
-        if not scope or scope[-1] == "/"
-        else specifier == scope or specifier.startswith((scope + "/", scope + "?", scope + "#"))
-        for scope in _scopes(needles)
-    )
+    return specifier.startswith(_scopes(needles))
 
 
 def _names_path(data: bytes, quote: int) -> bool:

@@ -218,20 +218,22 @@ _IMPORT_BARE = re.compile(rb"(?<![\w$.])import\s*\Z")
 _FROM = re.compile(rb"(?<![\w$.])from" + _GAP + rb"\Z")
 _STATEMENT = re.compile(rb"(?<![\w$.])(import|export)\b")
 _TYPE_BEFORE = re.compile(rb"(?:[:<|&,]|\btypeof|\bkeyof|\bextends|\bimplements|\bas)\s*\Z")
-_WINDOW = 1000
+_WINDOW, _NEAR = 1000, 200  # bytes looked at, with comments and without
 
 
 def _by_text(data: bytes, string: Import) -> Use | None:
     """The use of a string by the text before it, where there is no tree to trust."""
     low = max(0, string.start - 1 - _WINDOW)
     before = data[low : string.start - 1]
+    near = before[-_NEAR:]
+    call = before if b"*/" in near or b"//" in near else near
     for pattern, kind in _TEXT_KINDS:
-        found = pattern.search(before)
+        found = pattern.search(call)
         if found is None:
             continue
         if kind is ImportKind.URL and not re.match(rb".\s*,\s*import\.meta\.url", data[string.end : string.end + 60]):
             return None
-        if kind is ImportKind.DYNAMIC and _TYPE_BEFORE.search(before, 0, found.start()):
+        if kind is ImportKind.DYNAMIC and _TYPE_BEFORE.search(call, 0, found.start()):
             return Use(ImportKind.TYPE, types=True)
         return Use(kind)
     if _IMPORT_BARE.search(before):

@@ -260,17 +260,11 @@ def _evidence(
             )
         )
     else:
-        reason = legal.resolution.reason if legal.resolution else ""
         chain.append(
             Evidence(
                 kind="exports",
-                text="package.json in the published {what}: {reason}",
-                params=dict(params)
-                | {
-                    "reason": Public(
-                        reason or ("no exports map" if legal.kind is LegalKind.NO_MAP else "no such subpath")
-                    )
-                },
+                text="package.json in the published {what} {reason}",
+                params=dict(params) | {"reason": Public(_reason(legal))},
             )
         )
     if legal.kind is LegalKind.NO_MAP:
@@ -278,6 +272,22 @@ def _evidence(
     elif surface.root is not None:
         chain += policy.evidence("reach.members")
     return tuple(chain)
+
+
+def _reason(legal: Legal) -> str:
+    """Why Node refuses the subpath, in words."""
+    if legal.kind is LegalKind.NO_MAP:
+        return "has no exports map"
+    if legal.legacy_folder:
+        return f"maps a folder that covers {legal.subpath}, which Node no longer reads"
+    code = legal.resolution.reason if legal.resolution else ""
+    key = (legal.resolution.key if legal.resolution else None) or legal.subpath
+    words = {
+        "null-target": f"closes {legal.subpath} on purpose: its key {key} leads to null",
+        "no-condition": f"has {key}, under no condition that a stranger's tools set",
+        "no-key": f"has exports, and no key for {legal.subpath}",
+    }
+    return words.get(code, f"does not resolve {legal.subpath} ({code or 'types only'})")
 
 
 def _offered(manifest: Mapping[str, object]) -> list[str]:
