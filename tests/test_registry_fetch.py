@@ -355,6 +355,28 @@ def test_deeply_nested_json_that_is_of_no_matter(ask: Asker, registry: LoopbackR
     assert reason(ask(AskPackage(CORE))[0]) == "malformed"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "@acme/other", "versions": {}}',
+        b'{"versions": {}}',
+        b"[]",
+        b"<html>",
+        b'{"name": "@acme/core", "versions": []}',
+    ],
+)
+def test_a_package_document_of_something_else(ask: Asker, registry: LoopbackRegistry, body: bytes) -> None:
+    registry.fail(Failure(status=200, body=body), path=lambda path: path == "/@acme/core")
+    # The same document that says "the version is missing" must first be the package's own.
+    assert [reason(answer) for answer in ask(AskPackage(CORE), ONE)] == ["malformed", "malformed"]
+
+
+def test_a_package_that_was_unpublished_as_a_whole(ask: Asker, registry: LoopbackRegistry) -> None:
+    body = b'{"name": "@acme/core", "time": {"1.2.3": "2026-01-01T00:00:00Z", "unpublished": {"versions": ["1.2.3"]}}}'
+    registry.fail(Failure(status=200, body=body), path=lambda path: path == "/@acme/core")
+    assert [getattr(answer, "what", answer) for answer in ask(AskPackage(CORE), ONE)] == ["package", "package"]
+
+
 def test_a_404_whose_package_cannot_be_looked_at(ask: Asker, registry: LoopbackRegistry) -> None:
     registry.publish("@acme/core", "1.0.0")
     registry.fail(Failure(status=503), path=lambda path: path == "/@acme/core")
@@ -905,9 +927,14 @@ def test_what_arrived_before_an_interruption_is_kept(tmp_path: Path, registry: L
 
     with Cache(tmp_path) as cache:
         asking = Registry({"npm": RegistryTable(url=registry.url)}, cache, False, is_open, stop)
-        with pytest.raises(KeyboardInterrupt):
-            asking.fetch([ONE, AskVersion(CORE, "2.0.0")])
-        asking.close()
+        # Where tests run in the background, a shell has SIGINT ignored.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                asking.fetch([ONE, AskVersion(CORE, "2.0.0")])
+            asking.close()
+        finally:
+            signal.signal(signal.SIGINT, before)
     registry.forget()
     assert isinstance(Asker(tmp_path, registry.url)(ONE)[0], Released)
     assert registry.requests == 0

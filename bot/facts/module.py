@@ -34,7 +34,7 @@ class ImportKind(StrEnum):
 class Import(msgspec.Struct, frozen=True):
     """One specifier in a source file. ``start``/``end`` are byte offsets of the specifier's text between its
     quotes; ``names`` the imported or re-exported names (``default``, ``*`` for a namespace), empty where
-    none are named. ``raw`` is the text between the quotes as written, before escapes are decoded.
+    none are named.
     """
 
     specifier: str

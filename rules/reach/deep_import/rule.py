@@ -191,7 +191,7 @@ def _severity(surface: _Surface, legal: Legal, policy: Policy) -> Severity | Non
 
 def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface, legal: Legal) -> Hit:
     what = f"{surface.package}@{surface.version}" if surface.version else str(surface.package)
-    instead = suggest(surface.manifest, legal.subpath, surface.files)
+    instead = suggest(surface.manifest, legal.subpath, surface.files, usage=_usage(path, found))
     local = (split_specifier(found.specifier) or (surface.package.name, "."))[0]
     params: dict[str, Text] = {
         "specifier": Public(found.specifier),
