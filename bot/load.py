@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -52,24 +53,31 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
 
     documents: list[Entry] = []
     sources: list[Entry] = []
+    python = any(PackageName.parse(pattern).ecosystem == "pypi" for pattern in policy.tables.open.packages)
     for entry in entries:
-        if entry.kind != "file":
-            continue
-        if entry.path.endswith(SOURCE_SUFFIXES):
+        if entry.kind == "file" and entry.path.endswith(SOURCE_SUFFIXES):
             sources.append(entry)
-        elif (name := entry.path.rpartition("/")[2]) in _DOCUMENTS or name in LOCK_NAMES:
-            documents.append(entry)
+            continue
+        name = entry.path.rpartition("/")[2]
+        if name in _DOCUMENTS or name in LOCK_NAMES:
+            if entry.kind == "file":
+                documents.append(entry)
+            elif not matches_any(entry.path, ignore):
+                problems.append(_linked(entry))
+        elif (name in _UNREAD or (python and _is_python(name))) and not matches_any(entry.path, ignore):
+            problems.append(_unsupported(entry.path, name))
     ignored = len(documents)
     documents = [entry for entry in documents if not matches_any(entry.path, ignore)]
     ignored -= len(documents)
 
     facts = _read_documents(source, documents, cache, problems)
-    manifests = [fact for fact in facts if isinstance(fact, Manifest)]
+    manifests = [_installable(fact) for fact in facts if isinstance(fact, Manifest)]
     pnpm = tuple(fact for fact in facts if isinstance(fact, PnpmWorkspace))
     locks = tuple(fact for fact in facts if isinstance(fact, Lock))
     paths = {entry.path for entry in entries if entry.kind == "file"}
     linked = link_members(manifests, pnpm, paths)
-    governs = govern([m.directory for m in linked.manifests], locks, linked.roots)
+    bare = {m.directory for m in linked.manifests if not m.has_dependencies}
+    governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
 
     found, left_out = _scan(source, sources, linked.roots, linked.manifests, policy, cache, problems, progress)
     repo = Repo(
@@ -81,6 +89,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         manifests=tuple(linked.manifests),
         pnpm_workspaces=pnpm,
         locks=locks,
+        unread_locks=frozenset(p.path for p in problems if p.path.rpartition("/")[2] in LOCK_NAMES | _UNREAD.keys()),
         roots=tuple(linked.roots),
         governs=governs,
         ghosts=_ghosts(linked.ghosts, ignore),
@@ -95,6 +104,49 @@ def _ghosts(
 ) -> tuple[tuple[str, WorkspaceGlob], ...]:
     return tuple(
         ghost for ghost in ghosts if not matches_any(ghost[0] + "/", ignore) and not matches_any(ghost[0], ignore)
+    )
+
+
+# What other tools keep their dependencies in, and what to do about it.
+_UNREAD = {
+    "deno.lock": "Deno's lockfile is not read: pin open packages in a package.json with a lockfile of its own.",
+    "vlt-lock.json": "vlt's lockfile is not read: keep a package-lock.json beside it.",
+}
+_PYTHON = re.compile(
+    r"pyproject\.toml|requirements[\w.-]*\.(?:txt|in)|setup\.cfg|uv\.lock|poetry\.lock|pdm\.lock|pylock[\w.-]*\.toml|Pipfile(?:\.lock)?"
+)
+
+
+def _is_python(name: str) -> bool:
+    return _PYTHON.fullmatch(name) is not None
+
+
+def _unsupported(path: str, name: str) -> NotChecked:
+    return NotChecked(
+        reason="unsupported-format",
+        subject=name,
+        detail=f"{path} is in a format that this version does not read",
+        remedy=_UNREAD.get(
+            name, "Python's manifests and locks are not read yet: allow this in [not_checked], knowing it."
+        ),
+        path=path,
+    )
+
+
+def _linked(entry: Entry) -> NotChecked:
+    return NotChecked(
+        reason="symbolic-link",
+        subject=entry.path,
+        detail="it is a symbolic link, and links are never followed",
+        remedy="Commit the file itself, or ignore the path in the policy.",
+        path=entry.path,
+    )
+
+
+def _installable(manifest: Manifest) -> Manifest:
+    """A repository's own manifest is installed as it stands, however much its name looks like a template's."""
+    return (
+        msgspec.structs.replace(manifest, template=False) if manifest.template and not manifest.directory else manifest
     )
 
 

@@ -101,7 +101,8 @@ def split_specifier(specifier: str) -> tuple[str, str] | None:
     else:
         first = specifier.find("/")
         name = specifier if first < 0 else specifier[:first]
-    if "\\" in name or "%" in name:
+    # An "@" inside is a version (`@acme/core@1.2.3`): text about a package, no specifier of one.
+    if "\\" in name or "%" in name or "@" in name[1:]:
         return None
     return name, "." + specifier[len(name) :]
 

@@ -38,7 +38,7 @@ class Repo:
     """A repository's facts. ``identity`` is its name on a forge, when known; ``folder`` the checkout folder's
     own name, on workstations only. ``revision`` is a commit id, or empty for a working tree.
     ``paths`` are all tracked files that policy does not ignore, ``files`` how many source files were
-    looked at. ``roots`` starts with the repository itself. ``governs`` maps a manifest's directory to
+    looked at. ``roots`` starts with the repository itself. ``unread_locks`` are the paths of lockfiles that are there and could not be read. ``governs`` maps a manifest's directory to
     the lock that governs it. ``ghosts`` are directories that a workspace glob covers and that hold no manifest.
     """
 
@@ -50,6 +50,7 @@ class Repo:
     manifests: tuple[Manifest, ...] = ()
     pnpm_workspaces: tuple[PnpmWorkspace, ...] = ()
     locks: tuple[Lock, ...] = ()
+    unread_locks: frozenset[str] = frozenset()
     roots: tuple[Root, ...] = ()
     governs: Mapping[str, Lock] = field(default_factory=dict)
     ghosts: tuple[tuple[str, WorkspaceGlob], ...] = ()
@@ -137,6 +138,11 @@ class Repo:
     def _pin(self, directory: str, local: str) -> Pin | None:
         declaration = self.declared(directory, local)
         lock = self.governs.get(directory)
+        if lock is not None and lock.format == "yarn-v1" and self._links(local, declaration):
+            # yarn 1 links a member that satisfies what is asked for, and records nothing.
+            return Pin(
+                package=PackageName.npm(local), version=None, declaration=declaration, root=self.root_named(local)
+            )
         if lock is not None:
             manifest = self.manifest_at(directory)
             entry = resolve(lock, directory, manifest.name if manifest else None, local, declaration)
@@ -160,6 +166,16 @@ class Repo:
                 declaration=declaration,
             )
         return None
+
+    def _links(self, local: str, declaration: Declaration | None) -> bool:
+        from bot.readers.npm.semver import satisfies
+
+        sibling = self.root_named(local)
+        if sibling is None or sibling.manifest is None or not sibling.directory:
+            return False
+        if declaration is None or declaration.name != local:
+            return declaration is None
+        return bool(sibling.manifest.version) and satisfies(sibling.manifest.version or "", declaration.effective)
 
     def declared(self, directory: str, local: str) -> Declaration | None:
         """The declaration that makes ``local`` importable in a directory: its manifest's, else its package

@@ -142,3 +142,12 @@ def test_refused_is_what_the_frozen_install_said(tool: str, name: str) -> None:
 def test_every_refusal_kind_is_met(tool: str) -> None:
     verdicts = json.loads((HERE / "fixtures" / tool / "verdicts.json").read_text())
     assert {item["refused"] for item in verdicts.values()} == {True, False}
+
+
+@pytest.mark.parametrize("tool", ["npm11", "pnpm10", "yarn4", "bun1"])
+def test_a_manifest_that_asks_for_nothing_and_is_no_member_is_none_of_the_locks_business(tool: str) -> None:
+    for text in ('{"type": "module"}', '{"name": "example", "version": "1.0.0"}'):
+        marker = read_package_json("examples/x/package.json", text.encode())
+        assert drift(locked(tool), marker, marker.declarations, {"b": "0.1.0"}) == []
+    member = read_package_json("packages/c/package.json", b'{"name": "c"}')
+    assert [item.what for item in drift(locked(tool), member, (), {"c": None})] == ["member-missing"]

@@ -325,12 +325,15 @@ importers:
     dependencies:
       u: {specifier: 'https://host.example/u.tgz', version: 'https://host.example/u.tgz'}
       g: {specifier: github:x/g, version: 'https://codeload.github.com/x/g/tar.gz/0123'}
+      s: {specifier: 'git+ssh://git@host.example/x/s.git', version: 'git+ssh://git@host.example/x/s.git#0123'}
       i: {specifier: workspace:*, version: 'file:packages/i(r@1.0.0)'}
       p: {specifier: 1.0.0, version: 1.0.0(patch_hash=abc)(r@1.0.0)}
   packages/i: {}
 packages:
   u@https://host.example/u.tgz: {resolution: {tarball: 'https://host.example/u.tgz'}, version: 1.0.0}
   g@https://codeload.github.com/x/g/tar.gz/0123: {resolution: {tarball: 'https://codeload.github.com/x/g/tar.gz/0123'}, version: 2.0.0}
+  s@git+ssh://git@host.example/x/s.git#0123:
+    {resolution: {type: git, repo: 'ssh://git@host.example/x/s.git', commit: '0123'}, version: 6.0.0}
   i@file:packages/i: {resolution: {directory: packages/i, type: directory}}
   p@1.0.0: {resolution: {integrity: sha512-p}, peerDependencies: {r: '*'}}
   alone@1.0.0: {resolution: {integrity: sha512-q}}
@@ -338,6 +341,7 @@ snapshots:
   u@https://host.example/u.tgz: {}
   g@https://codeload.github.com/x/g/tar.gz/0123: {}
   i@file:packages/i(r@1.0.0): {}
+  s@git+ssh://git@host.example/x/s.git#0123: {}
   p@1.0.0(patch_hash=abc)(r@1.0.0): {}
 patchedDependencies:
   p@1.0.0: {hash: abc, path: patches/p.patch}
@@ -345,6 +349,8 @@ patchedDependencies:
     )
     assert entry(resolve(found, "", None, "u", None)) == ("u", "1.0.0", Source.URL)
     assert entry(resolve(found, "", None, "g", None)) == ("g", "2.0.0", Source.GIT)
+    # The "@" of a user in a URL is not the one between a name and its version.
+    assert entry(resolve(found, "", None, "s", None)) == ("s", "6.0.0", Source.GIT)
     assert entry(resolve(found, "", None, "i", None)) == ("i", None, Source.WORKSPACE)
     answer = resolve(found, "", None, "p", None)
     assert answer is not None
@@ -377,6 +383,7 @@ def test_bun_tuples() -> None:
     "root": ["root@root:", { "bin": "x" }],
     "@s/m/a": ["a@2.0.0", "", {}, "sha512-2"],
     "a/@t/d": ["@t/d@3.0.0", "", {}, "sha512-3"],
+    "a/d": ["d@9.0.0", "", {}, "sha512-9"],
   },
 }
 """,
@@ -385,6 +392,7 @@ def test_bun_tuples() -> None:
     assert sources == {
         "@s/m": "workspace", "a": "registry", "al": "registry", "d": "git", "e": "url", "f": "path",
         "g": "git", "l": "path", "o": "path", "root": "workspace", "@s/m/a": "registry", "a/@t/d": "registry",
+        "a/d": "registry",
     }  # fmt: skip
     entries = {one.key: one for one in found.entries}
     assert (entries["@s/m"].version, entries["al"].alias, entries["a/@t/d"].alias) == ("0.1.0", "al", None)
@@ -396,5 +404,12 @@ def test_bun_tuples() -> None:
     assert entry(resolve(found, "", "root", "a", None)) == ("a", "1.0.0", Source.REGISTRY)
     assert entry(dependency(found, entries["a/@t/d"], "e")) == ("e", None, Source.URL)
     assert entry(dependency(found, entries["a"], "@t/d")) == ("@t/d", "3.0.0", Source.REGISTRY)
+    # What stands beside it under its parent comes before what is hoisted.
+    assert entry(dependency(found, entries["a/@t/d"], "d")) == ("d", "9.0.0", Source.REGISTRY)
+    assert entry(dependency(found, entries["al"], "d")) == ("d", None, Source.GIT)
+    assert {one.directory: [item.entry for item in one.dependencies] for one in found.importers} == {
+        "": ["a"],
+        "packages/m": ["@s/m/a"],
+    }
     assert found.overrides == {"x": "1.0.0", "y": "2.0.0", "y>z": "3.0.0"}
     assert found.patched == ("a@1.0.0",)

@@ -59,6 +59,23 @@ def _global_header() -> bytes:
     return buffer.getvalue()
 
 
+def _header(name: bytes, size: bytes, kind: bytes = b"0", magic: bytes = b"ustar\x0000") -> bytes:
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[124 : 124 + len(size)] = size
+    block[156:157] = kind
+    block[257:265] = magic
+    block[148:156] = b"        "
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def _pax_size() -> bytes:
+    """A size that only the pax header tells (as for files of 8 GiB and more); the file's own header says nought."""
+    told = _header(b"PaxHeader/a.js", b"00000000012\0", b"x") + b"10 size=5\n".ljust(512, b"\0")
+    return told + _header(b"package/a.js", b"00000000000\0") + b"12345".ljust(512, b"\0") + tar([P])
+
+
 LONG = "package/" + "/".join(f"folder-{number}-of-a-long-path" for number in range(12)) + "/" + "n" * 120 + ".js"
 P = ("package/package.json", MANIFEST)
 HALF = tar([P, ("package/a.js", b"1")])
@@ -80,6 +97,7 @@ GOOD: dict[str, bytes] = {
     ),
     "unicode": gzip.compress(tar([P, ("package/naïve-ж.js", b"1")])),
     "links": gzip.compress(_with_links()),
+    "pax-size": gzip.compress(_pax_size()),
     "global-header": gzip.compress(_global_header()),
     "members": gzip.compress(HALF[:700]) + gzip.compress(HALF[700:]),
     "trailing-zeros": gzip.compress(HALF) + bytes(700),
@@ -112,17 +130,6 @@ def test_what_npm_writes_is_what_we_read(name: str, extracted: dict[str, dict[st
 def test_order_of_exports_is_kept() -> None:
     manifest = read_tarball(GOOD["plain"]).manifest
     assert list(manifest["exports"]) == ["./z", "./a"]  # type: ignore[call-overload]
-
-
-def _header(name: bytes, size: bytes, kind: bytes = b"0", magic: bytes = b"ustar\x0000") -> bytes:
-    block = bytearray(512)
-    block[: len(name)] = name
-    block[124 : 124 + len(size)] = size
-    block[156:157] = kind
-    block[257:265] = magic
-    block[148:156] = b"        "
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
 
 
 def _bomb(megabytes: int) -> bytes:

@@ -81,7 +81,8 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     root's name only). ``complete`` is false for a lock that records nothing but a header.
     ``overrides`` are those the lock records as effective (selector -> spec; pnpm, bun), ``patched`` likewise.
     ``catalogs`` maps catalog name -> package -> (specifier, version).
-    ``settings`` are those under which the lock was written, as text (pnpm's ``autoInstallPeers``: ``true``).
+    ``settings`` are those under which the lock was written, as text (pnpm's ``autoInstallPeers``: ``true``;
+    its ``pnpmfileChecksum`` is there where a hook rewrote manifests before they were locked).
     """
 
     path: str

@@ -44,6 +44,8 @@ What = Literal[
 
 # What an install makes of a name in several fields: the first of these that has it.
 _RANK = {"optionalDependencies": 0, "dependencies": 1, "devDependencies": 2, "peerDependencies": 3}
+# Yarn 2 and later lay devDependencies over the others (Workspace.ts of its core: a Map filled field by field).
+_BERRY_RANK = _RANK | {"devDependencies": -1}
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +79,8 @@ def drift(
     """
     importer = index(lock).importers.get(manifest.directory)
     if lock.records_importers and importer is None:
-        if manifest.name is None and not manifest.has_dependencies:
-            return []  # a marker (`{"type": "module"}`), no member
+        if not manifest.has_dependencies and manifest.name not in workspace_versions:
+            return []  # a marker (`{"type": "module"}`) or a fixture that asks for nothing, no member
         return [_member(lock, manifest, None, "member-missing", manifest.name or manifest.directory, "", refused=True)]
     found: list[Drift] = []
     if importer is not None:
@@ -99,7 +101,8 @@ def drift(
 def _effective(lock: Lock, declarations: Iterable[Declaration]) -> dict[str, Declaration]:
     """Name -> the declaration that an install goes by. Peers only where the format records them."""
     found: dict[str, Declaration] = {}
-    for declaration in sorted(declarations, key=lambda item: _RANK.get(item.field, 4)):
+    rank = _BERRY_RANK if lock.format == "yarn-berry" else _RANK
+    for declaration in sorted(declarations, key=lambda item: rank.get(item.field, 4)):
         if declaration.field == "peerDependencies" and not _records_peers(lock):
             continue
         found.setdefault(declaration.local, declaration)
@@ -265,7 +268,8 @@ def _by_tree(
         note = recorded.get(local)
         entry = resolve(lock, manifest.directory, manifest.name, local, declaration)
         if entry is None:
-            if not (declaration.field == "peerDependencies" and declaration.optional):
+            skipped = declaration.field == "optionalDependencies" and note is not None and note.spec == declaration.spec
+            if not skipped and not (declaration.field == "peerDependencies" and declaration.optional):
                 yield _make(lock, "dependency-missing", declaration, None, "", refused=True)
             continue
         fits = None if local in overridden else _fits(entry, declaration, workspace_versions)
@@ -424,11 +428,11 @@ def _yarn_berry(
             yield _make(lock, "dependency-missing", declaration, None, "", refused=True)
             continue
         entry = entries.get(note.entry) if note.entry is not None else None
-        if declaration.spec.startswith("catalog:") and not (_names(declaration) & keys):
+        free = declaration.local in overridden or entry is None or entry.source is Source.PATCH
+        if not free and declaration.spec.startswith("catalog:") and not (_names(declaration) & keys):
             shown = _shown(entry, declaration) if entry is not None else note.spec or ""
             yield _make(lock, "catalog", declaration, note.pointer, shown, refused=True)
             continue
-        free = declaration.local in overridden or entry is None or entry.source is Source.PATCH
         same = declaration.spec.startswith("patch:") or _bare(note.spec) == _bare(declaration.spec)
         if not free and entry is not None and _fits(entry, declaration, workspace_versions) is False:
             if entry.source is not Source.WORKSPACE or not same:
@@ -470,7 +474,8 @@ def drift_of_root(
     ``catalogs`` maps catalog -> package -> specifier (``default`` is the unnamed one). npm records none of this.
     """
     path = manifest.path if manifest is not None else lock.path
-    overrides = [item for item in overrides if not item.field.endswith(("packageExtensions", "peerDependencyRules"))]
+    # Rules for peers and package extensions change no resolution, and no lock records them among the overrides.
+    overrides = [i for i in overrides if not {"packageExtensions", "peerDependencyRules"} & set(i.field.split("."))]
     if lock.format in ("pnpm", "bun"):
         return [*_recorded_overrides(lock, path, overrides), *_recorded_catalogs(lock, path, catalogs)]
     if lock.format.startswith("yarn"):

@@ -241,8 +241,13 @@ def _ranked(locks: Iterable[Lock], roots: tuple[Root, ...]) -> dict[str, tuple[L
         for root in roots
         if root.manifest is not None and root.manifest.package_manager
     }
+
+    def manager(directory: str) -> str:
+        # A member mostly leaves `packageManager` to the manifest above it.
+        return next((managers[above] for above in (directory, *_upwards(directory, "")) if above in managers), "")
+
     return {
-        directory: tuple(sorted(found, key=_preference(managers.get(directory, ""))))
+        directory: tuple(sorted(found, key=_preference(manager(directory))))
         for directory, found in by_directory.items()
     }
 

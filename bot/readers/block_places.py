@@ -110,9 +110,10 @@ class YamlPlaces:
         if entry is None:
             return None
         inline = node.kind == "list" or entry.explicit
-        return entry.key, self._value(entry.value, entry.end, inline=inline) or _Node(
-            "scalar", entry.value, entry.value
-        )
+        value = self._value(entry.value, entry.end, inline=inline) or _Node("scalar", entry.value, entry.value)
+        # A list's item has no key: a scalar is its own, a block is shown by its dash.
+        own = node.kind == "list" and value.kind == "scalar"
+        return (value.start, value.end) if own else entry.key, value
 
     def _flow_child(self, node: _Node, part: str | int) -> tuple[_Range, _Node] | None:
         if node.start not in self._flows:

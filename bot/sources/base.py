@@ -15,7 +15,8 @@ MAX_FILE = 100 * 1024 * 1024
 
 class Entry(NamedTuple):
     """A tracked file. ``oid`` is the blob id of exactly the bytes that `Source.read` gives, or empty when that is
-    not known (a changed file, no git). ``kind`` is ``file``, ``link`` or ``submodule``."""
+    not known (a changed file, no git). ``kind`` is ``file``, ``link``, ``submodule``, or ``unreadable`` for a folder that
+    cannot be listed."""
 
     path: str
     oid: str

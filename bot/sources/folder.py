@@ -33,7 +33,7 @@ class Folder:
             try:
                 children = list(os.scandir(os.path.join(self._root, directory)))
             except OSError:
-                entries.append(Entry(directory, "", "link"))
+                entries.append(Entry(directory, "", "unreadable"))
                 continue
             for child in children:
                 path = f"{directory}/{child.name}" if directory else child.name

@@ -13,7 +13,7 @@ from bot.errors import RingfenceError
 from bot.names import RepoName
 from bot.sources.base import MAX_FILE
 
-__all__ = ["git", "identity_of", "read_objects", "repository_of", "resolve_revision", "start"]
+__all__ = ["bare_repository_of", "git", "identity_of", "read_objects", "repository_of", "resolve_revision", "start"]
 
 # The repository under check may carry a hostile configuration: nothing of it may run a program.
 _SAFE = (
@@ -71,6 +71,15 @@ def repository_of(path: Path) -> Path | None:
             )
         return None
     return Path(os.fsdecode(out.rstrip(b"\n")))
+
+
+def bare_repository_of(path: Path) -> Path | None:
+    """The bare repository that a directory is, or lies in; None where it is none."""
+    process = start(path, ["rev-parse", "--is-bare-repository", "--absolute-git-dir"])
+    out, _ = process.communicate()
+    if process.returncode or not out.startswith(b"true\n"):
+        return None
+    return Path(os.fsdecode(out.removeprefix(b"true\n").rstrip(b"\n")))
 
 
 def resolve_revision(where: Path, revision: str) -> str:

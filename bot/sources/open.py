@@ -9,7 +9,7 @@ from bot.sources.base import Source
 from bot.sources.checkout import Checkout
 from bot.sources.commit import Commit
 from bot.sources.folder import Folder
-from bot.sources.git import repository_of
+from bot.sources.git import bare_repository_of, repository_of
 
 __all__ = ["POLICY_FILE", "open_source", "root_of_path"]
 
@@ -18,7 +18,7 @@ POLICY_FILE = "ringfence.toml"
 
 def open_source(path: Path, *, revision: str | None = None, disk: bool = False) -> Source:
     """The source behind a path: its git work tree, the folder itself where that holds a ``ringfence.toml``,
-    or a plain folder outside git. ``revision`` reads a commit instead, without a checkout."""
+    a bare repository, or a plain folder outside git. ``revision`` reads a commit instead, without a checkout."""
     if not path.exists():
         raise RingfenceError(
             "there is no such folder", where=str(path), remedy="Name a folder that holds a repository."
@@ -28,6 +28,13 @@ def open_source(path: Path, *, revision: str | None = None, disk: bool = False) 
     path = path.resolve()
     top = repository_of(path)
     if top is None:
+        bare = bare_repository_of(path)
+        if bare is not None and revision:
+            return Commit(bare, revision)
+        if bare is not None:
+            raise RingfenceError(
+                "this repository is bare: it has no working tree", where=str(path), remedy="Name a commit with --rev."
+            )
         if revision:
             raise RingfenceError("this folder is not under git", where=str(path), remedy="Leave --rev and --base out.")
         return Folder(path)

@@ -14,6 +14,10 @@ Files = dict[str, str]
 Change = Callable[[Files], object]
 
 
+# The second one moves a direct dependency of a member out of its own range.
+OVERRIDES = {"ansi-styles": "4.3.0", "has-flag": "4.0.0"}
+
+
 def _json(value: object) -> str:
     return json.dumps(value, indent=2) + "\n"
 
@@ -48,7 +52,12 @@ def project(tool: str) -> Files:
         "peerDependencies": {"semver": "*", "kind-of": "*"},
         "peerDependenciesMeta": {"kind-of": {"optional": True}},
     }
-    b = {"name": "b", "version": "0.1.0", "dependencies": {"is-number": "^7.0.0"}, "devDependencies": {"ms": "~2.1.1"}}
+    b: dict[str, Any] = {
+        "name": "b",
+        "version": "0.1.0",
+        "dependencies": {"is-number": "^7.0.0"},
+        "devDependencies": {"ms": "~2.1.1"},
+    }
     loc = {"name": "loc", "version": "9.0.0", "dependencies": {"is-odd": "^3.0.0"}}
     files: Files = {}
     if tool != "npm6":  # npm 6 knows no workspaces
@@ -60,19 +69,19 @@ def project(tool: str) -> Files:
         a["dependencies"]["b"] = "workspace:*"
         a["dependencies"] |= {"react": "17.0.2", "react-dom": "17.0.2"}
         root["dependencies"]["lnk"] = "link:./loc"
-        root["pnpm"] = {"overrides": {"ansi-styles": "4.3.0"}}
+        root["pnpm"] = {"overrides": dict(OVERRIDES)}
         lines = ["packages:", '  - "packages/*"', "minimumReleaseAge: 0"]
         if int(tool[4:]) >= 9:
             b["dependencies"] = {"is-number": "catalog:", "is-odd": "catalog:old"}
             lines += ["catalog:", "  is-number: ^7.0.0", "catalogs:", "  old:", "    is-odd: 3.0.0"]
         if int(tool[4:]) >= 12:
             del root["pnpm"]
-            lines += ["overrides:", "  ansi-styles: 4.3.0", "configDependencies:"]
+            lines += ["overrides:", "  ansi-styles: 4.3.0", "  has-flag: 4.0.0", "configDependencies:"]
             lines += ["  is-even: 1.0.0"]
         files["pnpm-workspace.yaml"] = "\n".join(lines) + "\n"
     elif family == "bun":
         a["dependencies"]["b"] = "workspace:*"
-        root["overrides"] = {"ansi-styles": "4.3.0"}
+        root["overrides"] = dict(OVERRIDES)
         root["workspaces"] = {
             "packages": ["packages/*"],
             "catalog": {"is-number": "^7.0.0"},
@@ -80,7 +89,7 @@ def project(tool: str) -> Files:
         }
         b["dependencies"] = {"is-number": "catalog:", "is-odd": "catalog:old"}
     elif family == "yarn":
-        root["resolutions"] = {"ansi-styles": "4.3.0"}
+        root["resolutions"] = dict(OVERRIDES)
         root["dependencies"]["lnk"] = "link:./loc"
         if tool == "yarn4":
             a["dependencies"]["b"] = "workspace:*"
@@ -91,7 +100,8 @@ def project(tool: str) -> Files:
             )
             b["dependencies"] = {"is-number": "catalog:"}
     elif tool != "npm6":
-        root["overrides"] = {"ansi-styles": "4.3.0"}
+        root["overrides"] = dict(OVERRIDES)
+    b["dependencies"] |= {"has-flag": "^3.0.0"}
     files["package.json"] = _json(root)
     files["loc/package.json"] = _json(loc)
     if "packages/a/package.json" in files:
@@ -215,7 +225,7 @@ def changes(tool: str) -> dict[str, Change]:
             where = "pnpm-workspace.yaml"
             found["override-added"] = _text(where, "overrides:\n", "overrides:\n  color-name: 1.1.3\n")
             found["override-changed"] = _text(where, "ansi-styles: 4.3.0", "ansi-styles: 4.2.1")
-            found["override-removed"] = _text(where, "overrides:\n  ansi-styles: 4.3.0\n", "")
+            found["override-removed"] = _text(where, "overrides:\n  ansi-styles: 4.3.0\n  has-flag: 4.0.0\n", "")
         else:
             found["override-added"] = _set(root, "pnpm", "overrides", "color-name", to="1.1.3")
             found["override-changed"] = _set(root, "pnpm", "overrides", "ansi-styles", to="4.2.1")

@@ -87,7 +87,7 @@ def _yarn_target(selector: str) -> str:
         scoped = parts[index].startswith("@") and index + 1 < len(parts)
         text = "/".join(parts[index : index + 2]) if scoped else parts[index]
         name, asked = split_name(text)
-        if asked is not None and ":" in asked:
+        if asked is not None and ":" in asked and not asked.startswith("npm:"):
             break
         index += 2 if scoped else 1
     return name

@@ -88,7 +88,8 @@ class _Reader:
             entries=tuple(self.entries.values()),
             importers=tuple(importers),
             overrides=strings(self.main.get("overrides")),
-            settings=strings(self.main.get("settings")),
+            settings=strings(self.main.get("settings"))
+            | {key: value for key, value in strings(self.main).items() if key == "pnpmfileChecksum"},
             patched=tuple(mapping(self.main.get("patchedDependencies"))),
             catalogs={
                 name: {

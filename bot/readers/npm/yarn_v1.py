@@ -207,6 +207,8 @@ def _entry(
     spec = first[len(local) + 1 :]
     name = name or alias_of(spec) or local
     source = source_of_spec(spec)
+    if spec.startswith("link:"):
+        version = None  # yarn writes 0.0.0 for a linked folder, whatever its manifest says
     if source is Source.REGISTRY and resolved is not None:
         if resolved.startswith(("git+", "git:", "git@", "ssh:")):
             source = Source.GIT

@@ -13,7 +13,7 @@ from bot.text import Public
 
 __all__ = ["RULE"]
 
-_FLOATING = {Kind.RANGE: "a range", Kind.TAG: "a dist-tag"}
+_FLOATING = {Kind.RANGE: "a range", Kind.TAG: "a dist-tag", Kind.UNKNOWN: "a protocol that only the lock resolves"}
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
@@ -31,8 +31,10 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             continue
         pin = repo.pin(declaration.path, declaration.local)
         locked = pin.version if pin and pin.entry and pin.root is None else None
-        if policy.tables.pins.form == "locked" and locked and declaration.kind is Kind.RANGE:
+        if policy.tables.pins.form == "locked" and locked and declaration.kind is not Kind.TAG:
             continue
+        if declaration.kind is Kind.UNKNOWN and not locked:
+            continue  # `side-door-source` says that nobody here knows what it installs
         if declaration.catalog_place is not None:
             # One catalog line serves many members: it is one finding.
             if declaration.catalog_place in catalogs:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bot.facts.lock import Lock
 from bot.facts.manifest import Override
 from bot.link.drift import Drift, drift, drift_of_root, stale_members
-from bot.model import Evidence, Hit, Place, Severity, Verdict
+from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.policy import Policy
 from bot.repo import Repo
 from bot.rule import Known, Rule, RuleSide
@@ -43,12 +43,26 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         if not governed:
             continue  # beside another lock that governs here: nothing installs from it
         verdict.counts["locks"] += 1
+        if "pnpmfileChecksum" in lock.settings:
+            # Nothing of the repository is executed, so nobody here knows what the hook makes of the manifests.
+            verdict.not_checked.append(
+                NotChecked(
+                    reason="manifest-hook",
+                    subject=lock.path,
+                    detail="a .pnpmfile rewrote the manifests before this lock was made, so the two cannot be compared",
+                    remedy="Say in package.json what the hook says, or allow the reason in the policy.",
+                    path=lock.path,
+                )
+            )
+            continue
         overrides, catalogs, patched = _of_root(repo, lock)
         found: list[Drift] = []
         for directory in governed:
             manifest = repo.manifest_at(directory)
             if manifest is None or manifest.template:
                 continue
+            if not manifest.has_dependencies and repo.root_of(manifest.path).directory != directory:
+                continue  # a marker such as {"type": "module"} is no member that a lock would know
             verdict.counts["manifests"] += 1
             found += drift(lock, manifest, manifest.declarations, versions, overrides)
         found += drift_of_root(lock, repo.manifest_at(lock.directory), overrides, catalogs, patched)

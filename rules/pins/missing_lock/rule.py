@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.facts.manifest import Kind, Manifest
-from bot.model import Evidence, Hit, Place, Severity, Verdict
+from bot.model import Evidence, Hit, Severity, Verdict
 from bot.names import PackageName
 from bot.policy import Policy, Side
 from bot.repo import Repo
@@ -17,6 +17,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Every private manifest that asks for an open package must be governed by a lockfile."""
     verdict = Verdict(counts={"manifests": 0})
     # A lock that could not be read is there all the same: that it was not checked is said elsewhere.
+    unread = {path.rpartition("/")[0] for path in repo.unread_locks}
     missing: dict[str, list[tuple[Manifest, PackageName]]] = {}
     for manifest in repo.manifests:
         path = manifest.path
@@ -32,11 +33,12 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         if not wanted:
             continue
         verdict.counts["manifests"] += 1
-        if manifest.directory not in repo.governs:
+        if manifest.directory not in repo.governs and manifest.directory not in unread:
             root = repo.root_of(path)
             # A member's lock is its workspace root's: one missing lock is one finding.
             home = root.workspace if root.directory == manifest.directory and root.workspace is not None else None
-            missing.setdefault(manifest.directory if home is None else home, []).append((manifest, wanted[0]))
+            if home not in unread:
+                missing.setdefault(manifest.directory if home is None else home, []).append((manifest, wanted[0]))
     for directory, group in sorted(missing.items()):
         home_manifest = repo.manifest_at(directory) or group[0][0]
         params = {
@@ -48,13 +50,12 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         declared = next(d for d in consumer.declarations if d.name == group[0][1].name)
         verdict.hits.append(
             Hit(
-                place=Place(home_manifest.path),
+                place=declared.place,
                 subject=directory or ".",
                 package=f"{group[0][1].ecosystem}:{group[0][1].name}",
                 message="{package} is installed from {manifest} without a lockfile",
                 remedy="Commit the lockfile that the package manager writes (check that no .gitignore hides it).",
                 params=params,
-                related=(("an open package is declared here", declared.place),),
                 evidence=(
                     Evidence(kind="declaration", text="{package} is declared", params=params, place=declared.place),
                     Evidence(

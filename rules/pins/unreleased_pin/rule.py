@@ -70,7 +70,7 @@ def _hit(package: PackageName, version: str, place: Place, others: list[Place], 
         message = "{package} is not on the public registry at all, so {version} cannot be installed by a stranger"
         remedy = "Publish the package first, or correct its name."
     else:
-        message = "{package}@{version} was never released"
+        message = "{package}@{version} is not on the public registry"
         facts = known(AskPackage(package))
         if facts is not PENDING and isinstance(facts, PackageFacts) and facts.versions:
             params["released"] = Public(", ".join(reversed(facts.versions[-_SHOWN:])))

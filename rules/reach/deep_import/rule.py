@@ -13,7 +13,7 @@ from bot.names import PackageName, split_specifier
 from bot.policy import Policy
 from bot.readers.javascript.exports import Legal, LegalKind, Usage, legal_subpath, package_json, suggest
 from bot.repo import Pin, Repo, Root
-from bot.rule import PENDING, Absent, AskParsed, AskPublished, Known, Pending, Rule, RuleSide, Unknown
+from bot.rule import Absent, AskParsed, AskPublished, Known, ParsedFile, Pending, Rule, RuleSide, Unknown
 from bot.text import Public, Text
 
 __all__ = ["RULE"]
@@ -52,9 +52,11 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             verdict.counts["candidate imports"] += 1
             if pin is None or (pin.root is None and pin.version is None):
                 if repo.manifest_of(path) is not None and subpath != ".":
-                    verdict.counts["without a version"] += 1
                     problem = _no_version(path, local)
-                    problems.setdefault(problem.subject, problem)
+                    # What only looks like an import needs no version.
+                    if problem.subject not in problems and _is_import(known(AskParsed(path)), candidate):
+                        verdict.counts["without a version"] += 1
+                        problems[problem.subject] = problem
                 continue
             surface = _surface(pin, known, problems, surfaces)
             if surface is None or not _suspicious(surface, subpath, policy):
@@ -74,6 +76,13 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                 verdict.hits.append(_hit(repo, policy, path, confirmed, surface, legal))
     verdict.not_checked += problems.values()
     return verdict
+
+
+def _is_import(parsed: ParsedFile | Unknown | Pending, candidate: Import) -> bool:
+    """Whether a parser confirms a candidate; a file that it cannot read may well hold the import."""
+    if isinstance(parsed, ParsedFile):
+        return any(found.start == candidate.start for found in parsed.imports)
+    return isinstance(parsed, Unknown)
 
 
 def _own(repo: Repo, path: str, local: str) -> Pin | None:
@@ -118,7 +127,7 @@ def _surface(
         # What comes from a path or from git has no published exports; `side-door-source` says so.
         return None
     published = known(AskPublished(pin.package, version))
-    if published is PENDING or isinstance(published, Pending):
+    if isinstance(published, Pending):
         return None
     subject = f"{pin.package}@{version}"
     if isinstance(published, Unknown):
@@ -179,13 +188,14 @@ def _judged(surface: _Surface, subpath: str, usage: Usage, policy: Policy) -> Le
     return legal
 
 
-def _severity(surface: _Surface, legal: Legal, policy: Policy) -> Severity | None:
+def _severity(repo: Repo, path: str, surface: _Surface, legal: Legal, policy: Policy) -> Severity | None:
     if legal.kind is LegalKind.NO_MAP:
         return Severity.ERROR if policy.tables.reach.no_exports_map == "error" else Severity.WARNING
     if legal.manifest_file:
         return Severity.WARNING  # tools read it from disk
     if surface.root is not None and policy.tables.reach.members == "loose":
-        return Severity.WARNING
+        there = f"{surface.root.directory}/package.json".lstrip("/")
+        return Severity.WARNING if repo.side_of(policy, path) is repo.side_of(policy, there) else None
     return None
 
 
@@ -231,7 +241,7 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface
         message=message,
         remedy=remedy,
         params=params,
-        severity=_severity(surface, legal, policy),
+        severity=_severity(repo, path, surface, legal, policy),
         evidence=_evidence(policy, place, surface, legal, params),
         edits=edits,
     )
