@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ def cache_directory() -> Path:
     if named:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ringfence"
+    usual = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    return (Path(base) if base else Path.home() / usual) / "ringfence"
 
 
 def reader_version(*folders: str) -> str:

@@ -47,7 +47,7 @@ class Loaded:
 
 def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | None = None) -> Loaded:
     """Read a source. One bad file is one `NotChecked`; the rest is read."""
-    entries = [entry for entry in source.entries() if "node_modules/" not in entry.path]
+    entries = [entry for entry in source.entries() if "node_modules/" not in entry.path or not _installed(entry.path)]
     ignore = policy.tables.ignore.paths
     problems: list[NotChecked] = []
 
@@ -57,6 +57,10 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     for entry in entries:
         if entry.kind == "file" and entry.path.endswith(SOURCE_SUFFIXES):
             sources.append(entry)
+            continue
+        if entry.kind == "unreadable":
+            if not matches_any(entry.path, ignore):
+                problems.append(_missing(entry.path))
             continue
         name = entry.path.rpartition("/")[2]
         if name in _DOCUMENTS or name in LOCK_NAMES:
@@ -246,11 +250,15 @@ class _Fact(msgspec.Struct, frozen=True, omit_defaults=True):
         return found
 
 
+def _installed(path: str) -> bool:
+    return path.startswith("node_modules/") or "/node_modules/" in path
+
+
 def _missing(path: str) -> NotChecked:
     return NotChecked(
         reason="missing-object",
         subject=path,
-        detail="git tracks this file, and its content is not here (a partial clone, a link in its path, or too large)",
+        detail="its content cannot be had (a partial clone, a link in its path, no permission, or too large)",
         remedy="Fetch it, or ignore the path in the policy.",
         path=path,
     )

@@ -109,6 +109,8 @@ def check(
         progress=sys.stderr.isatty(),
     )
     run = common.check(options, ALL)
+    for notice in run.notices:
+        click.echo(f"note: {notice}", err=True)
     format_ = "json" if as_json else format_
     wanted = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     colour = wanted and output is None and format_ == "terminal" and not os.environ.get("NO_COLOR")

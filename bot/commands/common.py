@@ -35,6 +35,7 @@ from bot.sources.base import MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 
 if TYPE_CHECKING:
+    from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
 __all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
@@ -76,6 +77,7 @@ class Run:
     crashed: bool = False
     judged: Judged
     repo: Repo
+    notices: tuple[str, ...] = ()
 
 
 def version() -> str:
@@ -185,7 +187,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
     chosen = [rule for rule in rules if not options.only or rule.id in options.only]
     opened = open_repo(options, rules)
     policy = opened.policy
-    cache = FactCache(cache_directory() if options.cache else None)
+    cache = FactCache(_facts_directory() if options.cache else None)
     progress = Progress(options.progress)
     try:
         with _Outside(options, policy, progress) as outside:
@@ -212,7 +214,14 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         known,
         Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
     )
-    return Run(report=report, crashed=judged.crashed, judged=judged, repo=loaded.repo)
+    return Run(report=report, crashed=judged.crashed, judged=judged, repo=loaded.repo, notices=outside.notices)
+
+
+def _facts_directory() -> Path | None:
+    try:
+        return cache_directory()
+    except RuntimeError:  # there is no home
+        return None
 
 
 def _reader(opened: Opened) -> Callable[[str], bytes | None]:
@@ -238,8 +247,10 @@ class _Outside:
         self._policy = policy
         self._progress = progress
         self._registry: Registry | None = None
+        self._cache: Cache | None = None
         self._repos: list[Repo] = []
         self.parsed = 0
+        self.notices: tuple[str, ...] = ()
 
     def __enter__(self) -> _Outside:
         return self
@@ -247,6 +258,9 @@ class _Outside:
     def __exit__(self, *_: object) -> None:
         if self._registry is not None:
             self._registry.close()
+        if self._cache is not None:
+            self._cache.close()
+            self.notices = tuple(self._cache.notices)
 
     @property
     def requests(self) -> int:
@@ -292,9 +306,10 @@ class _Outside:
         from bot.registry.fetch import Registry
 
         if self._registry is None:
+            self._cache = Cache.in_its_place()
             self._registry = Registry(
                 self._policy.tables.registry,
-                Cache(cache_directory()),
+                self._cache,
                 offline=self._options.offline,
                 is_open=self._may_ask,
                 progress=lambda done, total: self._progress("asking the registry", done, total),
@@ -324,20 +339,20 @@ def _base(
     options: Options, rules: Sequence[Rule], head: Opened, cache: FactCache, outside: _Outside, progress: Progress
 ) -> tuple[Counter[str], set[tuple[str, str, str]]]:
     """The base's fingerprints, with paths followed through renames, and what could not be checked there."""
-    from bot.sources.git import git, repository_of, resolve_revision
+    from bot.sources.git import bare_repository_of, git, repository_of, resolve_revision
 
-    top = repository_of(options.path.resolve())
+    top = repository_of(options.path.resolve()) or bare_repository_of(options.path.resolve())
     if top is None or options.base is None:
         raise RingfenceError("--base needs a git repository", where=str(options.path), remedy="Leave --base out.")
     tip = resolve_revision(top, options.base)
-    against = options.revision or "HEAD"
+    against = head.source.revision or "HEAD"
     try:
         base = git(top, "merge-base", tip, against).decode().split()[0]
     except (RingfenceError, IndexError):
         base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
     source = open_source(options.path, revision=base)
     source.folder = head.source.folder
-    renamed = _renames(base, options.revision, options)
+    renamed = _renames(base, head.source.revision, options)
     loaded = load(source, head.policy, cache, progress)
     judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
     marks = Counter(
@@ -347,13 +362,14 @@ def _base(
     return marks, known
 
 
-def _renames(base: str, revision: str | None, options: Options) -> Mapping[str, str]:
+def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     """Old path -> new path, by git's rename detection, relative to the root that is judged."""
     from bot.sources.git import git
 
-    arguments = ["diff", "--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", base]
+    options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", "--relative"]
+    commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
-        git(root_of_path(options.path), *arguments, *([revision] if revision else []), "--relative")
+        git(root_of_path(options.path), "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--")
     ).split("\0")
     moved: dict[str, str] = {}
     index = 0

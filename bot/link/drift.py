@@ -429,7 +429,9 @@ def _yarn_berry(
             continue
         entry = entries.get(note.entry) if note.entry is not None else None
         free = declaration.local in overridden or entry is None or entry.source is Source.PATCH
-        if not free and declaration.spec.startswith("catalog:") and not (_names(declaration) & keys):
+        patched = entry is not None and entry.source is Source.PATCH
+        told = declaration.kind is not Kind.CATALOG and declaration.local not in overridden and not patched
+        if told and declaration.spec.startswith("catalog:") and not (_names(declaration) & keys):
             shown = _shown(entry, declaration) if entry is not None else note.spec or ""
             yield _make(lock, "catalog", declaration, note.pointer, shown, refused=True)
             continue

@@ -16,7 +16,8 @@ __all__ = ["Glob", "compile_glob", "expand_braces"]
 
 _MAX_PATTERN = 2048
 _MAX_EXPANSIONS = 512
-_MAX_GROUPS = 20
+_MAX_GROUPS = 32
+_MAX_NESTED = 5
 _ANY = re.compile(".", re.DOTALL)
 _SPECIAL = re.compile(r"[*?\[\\]|[!@+]\(")
 
@@ -159,13 +160,13 @@ def _follow_group(
 
 
 class _UnbalancedError(Exception):
-    """A group that nothing closes: its characters stand for themselves."""
+    """A group that nothing closes, or nested beyond reason: its characters stand for themselves."""
 
 
 @lru_cache(maxsize=4096)
 def _parse(pattern: str) -> _Nodes:
     try:
-        return _parse_nodes(pattern, 0, 0, groups=True)[0]
+        return _parse_nodes(pattern, 0, 0, groups=pattern.count("(") <= _MAX_GROUPS)[0]
     except _UnbalancedError:
         return _parse_nodes(pattern, 0, 0, groups=False)[0]
 
@@ -200,7 +201,7 @@ def _parse_nodes(pattern: str, index: int, depth: int, *, groups: bool) -> tuple
 
 
 def _parse_group(pattern: str, index: int, depth: int) -> tuple[tuple[_Nodes, ...], int]:
-    if depth > _MAX_GROUPS:
+    if depth > _MAX_NESTED:
         raise _UnbalancedError
     alternatives: list[_Nodes] = []
     while True:

@@ -14,6 +14,7 @@ package roots here all the same: their files are theirs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -37,7 +38,7 @@ _LOCKS: tuple[tuple[str, Manager], ...] = (
     ("package-lock.json", "npm"),
     ("npm-shrinkwrap.json", "npm"),
 )
-_MANIFESTS = ("package.json",)
+_LEADING = re.compile(r"^(?:\./|/)+")
 _PNPM_MANIFESTS = ("package.json", "package.yaml", "package.json5")
 
 
@@ -225,7 +226,7 @@ class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
 
 def _absolute(directory: str, pattern: str) -> str:
     """The pattern from the repository's root."""
-    pattern = pattern.strip().replace("\\", "/").lstrip("/")
+    pattern = _LEADING.sub("", pattern.strip().replace("\\", "/"))
     return f"{_escape(directory)}/{pattern}" if directory else pattern
 
 
@@ -292,8 +293,8 @@ class _Rules:
 
 
 def _covers(negative: str, positive: str) -> bool:
-    """npm: whether a ``!`` pattern covers another pattern, read as if it were a path."""
-    return compile_glob(negative).match(positive.strip("/"))
+    """npm: whether a ``!`` pattern covers another pattern, read as if it were a path (one that ends in ``/``: only such)."""
+    return compile_glob(negative).match(positive.strip("/")) and positive.endswith("/") >= negative.endswith("/")
 
 
 # -- catalogs ----------------------------------------------------------------------------------

@@ -85,6 +85,11 @@ _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:\S")
 _CALLEES = ("import", "require", "resolve", "URL", "glob", "globEager", "defer", "source", *MOCKS)
 _BACK = 24  # bytes that hold the longest callee and one character before it
 _CALLEE = re.compile(rb"(?:^|[^\w$])(?:" + "|".join(_CALLEES).encode() + rb")\Z", re.ASCII)
+# `import.meta.glob`, whatever white space and comments stand around its dot.
+_GLOB = re.compile(
+    rb"meta(?P<gap>(?:[\s\x80-\xff]|/\*(?:[^*]|\*(?!/))*+\*/|(?://|<!--|-->)(?:[^\r\n\xe2]|\xe2(?!\x80[\xa8\xa9]))*+)*+)"
+    rb"(?:\?\.|\.)(?:[\s\x80-\xff]|/\*(?:[^*]|\*(?!/))*+\*/|(?://|<!--|-->)(?:[^\r\n\xe2]|\xe2(?!\x80[\xa8\xa9]))*+)*+glob"
+)
 _USUAL = (b" from ", b" require(", b"=require(", b"import(")
 _KEYWORD = re.compile(rb"(?:from|import)\Z")
 _ATTRIBUTE = re.compile(rb"(?:^|[^\w$])(?:path|types|src)\Z", re.ASCII)
@@ -157,8 +162,8 @@ def candidates(data: bytes, needles: Needles) -> tuple[Import, ...]:
     quotes = _find(data, _plan(needles))
     if not quotes:
         return ()
-    glob = data.find(b"glob")
-    glob_at = glob if glob >= 0 else len(data)
+    glob = _GLOB.search(data) if b"glob" in data else None
+    glob_at = glob.start() if glob is not None else len(data)
     found = []
     for quote in sorted(quotes):
         if not in_context(data, quote, glob_at):
@@ -269,7 +274,7 @@ def _openings(data: bytes, hits: list[int]) -> set[int]:
 def in_context(data: bytes, quote: int, glob_at: int = 0) -> bool:
     """Whether a string that opens at ``quote`` may be a specifier, by what stands before it.
 
-    ``glob_at`` is where the file first says ``glob``: strings of an array after it may be patterns.
+    ``glob_at`` is where the file first says ``meta.glob``: strings of an array after it may be patterns.
     """
     if data.endswith(_USUAL, 0, quote):
         return True

@@ -129,11 +129,14 @@ def _out_of_order(major: str, minor: str | None, patch: str | None) -> bool:
 
 
 def _too_large(found: re.Match[str]) -> bool:
-    return any(
-        part is not None and part.isdecimal() and (len(part) > 16 or int(part) > _MAX_SAFE_INTEGER)
-        for index, part in enumerate(found.groups())
-        if index % 4 != 3
-    )
+    groups = found.groups()
+    for start in range(0, len(groups), 4):
+        for part in groups[start : start + 3]:
+            if part is None or part in "xX*":
+                break  # what follows a wildcard is not looked at
+            if len(part.lstrip("0")) > 16 or int(part) > _MAX_SAFE_INTEGER:
+                return True
+    return False
 
 
 # -- names -------------------------------------------------------------------------------------

@@ -1,0 +1,336 @@
+"""`ringfence check`: verdicts, exit codes, what policy allows, waivers, and what bad usage says."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from bot import rules
+from bot.model import Verdict
+from bot.policy import Policy
+from bot.repo import Repo
+from bot.rule import Known
+from tests.registry.loopback import LoopbackRegistry
+from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
+
+DEEP = 'import { parse } from "@acme/core/src/parser.js"\n'
+TODAY = datetime.datetime.now(datetime.UTC).date()
+FORMATS = ["terminal", "json", "sarif", "github"]
+
+
+@pytest.fixture
+def shop(registry: LoopbackRegistry, tmp_path: Path) -> Repository:
+    """A clean private product."""
+    return Repository(tmp_path / "shop", product(registry, stock(registry)))
+
+
+def days(count: int) -> str:
+    return (TODAY + datetime.timedelta(days=count)).isoformat()
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_exit_codes_are_the_same_in_every_format(shop: Repository, format_: str) -> None:
+    assert ringfence("check", shop.path, "--format", format_).code == 0
+    shop.commit({"src/main.js": DEEP})
+    assert ringfence("check", shop.path, "--format", format_).code == 1
+    shop.commit({"src/main.js": "export {}\n", "sub/package.json": "{ broken"})
+    assert ringfence("check", shop.path, "--format", format_).code == 2
+    shop.commit({"src/main.js": DEEP})
+    assert ringfence("check", shop.path, "--format", format_).code == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "verdict"),
+    [
+        pytest.param({}, 0, "pass", id="clean"),
+        pytest.param({"src/main.js": DEEP}, 1, "fail", id="finding"),
+        pytest.param({"sub/package.json": "{ broken"}, 2, "incomplete", id="unreadable"),
+        pytest.param({"src/main.js": DEEP, "sub/package.json": "{"}, 1, "fail", id="both"),
+    ],
+)
+def test_the_verdict_agrees_with_the_exit_code(
+    shop: Repository, files: dict[str, str], code: int, verdict: str
+) -> None:
+    shop.commit(files)
+    done = check(shop)
+    assert (done.code, done.report["verdict"]) == (code, verdict)
+
+
+def test_warnings_fail_on_request(shop: Repository, registry: LoopbackRegistry) -> None:
+    shop.commit({"src/main.js": DEEP, "ringfence.toml": policy(registry, '[rules]\ndeep-import = "warning"\n')})
+    assert [check(shop, "--fail-on", level).code for level in ("error", "warning", "note")] == [0, 1, 1]
+    shop.commit({"ringfence.toml": policy(registry, '[rules]\ndeep-import = "note"\n')})
+    assert [check(shop, "--fail-on", level).code for level in ("error", "warning", "note")] == [0, 0, 1]
+    shop.commit({"ringfence.toml": policy(registry, '[rules]\ndeep-import = "off"\n')})
+    done = check(shop, "--fail-on", "note")
+    assert done.code == 0
+    assert {"rule": "deep-import", "reason": "off by policy"} in done.report["not_run"]
+
+
+def test_observe_mode_shows_everything_and_fails_nothing(shop: Repository, registry: LoopbackRegistry) -> None:
+    text = policy(registry).replace("schema = 1", 'schema = 1\nmode = "observe"')
+    shop.commit({"ringfence.toml": text, "src/main.js": DEEP, "sub/package.json": "{ broken"})
+    for level in ("error", "note"):
+        done = check(shop, "--fail-on", level)
+        assert (done.code, done.report["verdict"], done.report["mode"]) == (0, "pass", "observe")
+    assert rules_of(done.report) == [("deep-import", "src/main.js")]
+    assert [p["reason"] for p in done.report["not_checked"]] == ["malformed"]
+    shown = ringfence("check", shop.path)
+    assert shown.code == 0
+    assert "observe" in shown.out
+
+
+def test_rules_that_do_not_apply_are_listed(shop: Repository) -> None:
+    listed = {entry["rule"]: entry["reason"] for entry in check(shop).report["not_run"]}
+    assert listed["naming-pair"] == "policy sets no naming scheme"
+    assert "naming-pair" in ringfence("check", shop.path, "-v").out
+
+
+# -- a bug in a rule -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import msgspec
+
+    def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+        raise KeyError("{braces} and \x1b[31m control")
+
+    broken = tuple(msgspec.structs.replace(r, judge=judge) if r.id == "visibility" else r for r in rules.ALL)
+    monkeypatch.setattr(rules, "ALL", broken)
+
+
+@pytest.mark.usefixtures("crashing")
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_bug_in_one_rule_hides_nothing_of_the_others(shop: Repository, format_: str) -> None:
+    shop.commit({"src/main.js": DEEP})
+    done = ringfence("check", shop.path, "--format", format_)
+    assert done.code == 70
+    assert "deep-import" in done.out
+    assert "visibility" in done.out
+    assert "\x1b" not in done.out
+
+
+@pytest.mark.usefixtures("crashing")
+def test_a_bug_is_not_allowed_away(shop: Repository, registry: LoopbackRegistry) -> None:
+    shop.commit({"ringfence.toml": policy(registry, '[not_checked]\nallow = ["internal-error"]\n')})
+    done = check(shop)
+    assert done.code == 70
+    assert [(p["reason"], p["rule"]) for p in done.report["not_checked"]] == [("internal-error", "visibility")]
+    assert done.report["verdict"] == "incomplete"
+
+
+# -- what could not be checked ---------------------------------------------------------------------
+
+
+def test_one_bad_file_costs_one_not_checked_and_the_rest_is_judged(
+    shop: Repository, registry: LoopbackRegistry
+) -> None:
+    shop.commit({"src/main.js": DEEP, "tools/package.json": '{"name": "tools",\n  broken\n', "src/x.js": "let a = (\n"})
+    report = check(shop).report
+    assert [(p["reason"], p["path"], p["line"]) for p in report["not_checked"]] == [
+        ("malformed", "tools/package.json", 2)
+    ]
+    assert rules_of(report) == [("deep-import", "src/main.js")]
+
+
+@pytest.mark.parametrize(
+    ("allow", "code"),
+    [
+        pytest.param(["malformed"], 0, id="reason"),
+        pytest.param(["malformed:tools/package.json"], 0, id="path"),
+        pytest.param(["malformed:package.json"], 0, id="end of the path"),
+        pytest.param(["malformed:ools/package.json"], 2, id="not a whole folder"),
+        pytest.param(["malformed:other/package.json"], 2, id="another path"),
+        pytest.param(["unsupported-format"], 2, id="another reason"),
+        pytest.param(["mal"], 2, id="half a reason"),
+    ],
+)
+def test_policy_may_allow_what_cannot_be_checked(
+    shop: Repository, registry: LoopbackRegistry, allow: list[str], code: int
+) -> None:
+    more = f"[not_checked]\nallow = {json.dumps(allow)}\n"
+    shop.commit({"ringfence.toml": policy(registry, more), "tools/package.json": "{"})
+    done = check(shop)
+    assert done.code == code
+    listed = done.report["not_checked" if code else "allowed"]
+    assert [p["path"] for p in listed] == ["tools/package.json"]
+    # Allowed is not hidden.
+    assert "tools/package.json" in ringfence("check", shop.path, "-v").out
+
+
+def test_a_format_that_nobody_reads_is_said(shop: Repository, registry: LoopbackRegistry) -> None:
+    shop.git("rm", "-q", "package-lock.json")
+    shop.commit({"bun.lockb": b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n\x00\x01"})
+    done = check(shop)
+    assert done.code == 2
+    assert {(p["reason"], p["path"]) for p in done.report["not_checked"]} >= {("unsupported-format", "bun.lockb")}
+    assert ("missing-lock", "package.json") not in rules_of(done.report)
+
+
+# -- waivers ---------------------------------------------------------------------------------------
+
+
+def waiver(**values: object) -> str:
+    lines = [f"{key} = {value if key == 'expires' else json.dumps(value)}" for key, value in values.items()]
+    return "\n".join(["[[waiver]]", *lines]) + "\n\n"
+
+
+GOOD: dict[str, object] = {
+    "rule": "deep-import",
+    "reason": "until 2.0 exports it",
+    "owner": "@acme/web",
+    "expires": days(30),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "waived", "words"),
+    [
+        pytest.param({}, True, None, id="everywhere"),
+        pytest.param({"path": "src/**"}, True, None, id="path"),
+        pytest.param({"path": "src/main.js"}, True, None, id="file"),
+        pytest.param({"package": "@acme/core"}, True, None, id="package"),
+        pytest.param({"package": "npm:@acme/*"}, True, None, id="pattern"),
+        pytest.param({"expires": days(0)}, True, None, id="last day"),
+        pytest.param({"expires": days(-1)}, False, "expired", id="expired"),
+        pytest.param({"owner": ""}, False, "owner", id="no owner"),
+        pytest.param({"owner": "  "}, False, "owner", id="blank owner"),
+        pytest.param({"reason": ""}, False, "reason", id="no reason"),
+        pytest.param({"expires": None}, False, "expires", id="no end"),
+        pytest.param({"path": "lib/**"}, False, "covers", id="another path"),
+        pytest.param({"path": "src"}, False, "covers", id="a folder is no pattern"),
+        pytest.param({"package": "@acme/other"}, False, "covers", id="another package"),
+        pytest.param({"rule": "path-escape"}, False, "covers", id="another rule"),
+    ],
+)
+def test_waivers(
+    shop: Repository, registry: LoopbackRegistry, change: dict[str, object], waived: bool, words: str | None
+) -> None:
+    values = {key: value for key, value in (GOOD | change).items() if value is not None}
+    shop.commit({"src/main.js": DEEP, "ringfence.toml": policy(registry, waiver(**values))})
+    report = check(shop).report
+    deep = next(f for f in report["findings"] if f["rule"] == "deep-import")
+    assert bool(deep["waived"]) is waived
+    about = [f["message"] for f in report["findings"] if f["rule"] == "waiver"]
+    assert len(about) == (words is not None), about
+    if words is not None:
+        assert words in about[0].lower()
+    assert report["verdict"] == ("pass" if waived else "fail")
+    assert report["summary"]["waived"] == int(waived)
+
+
+def test_a_waiver_cannot_waive_the_rule_that_watches_waivers(shop: Repository, registry: LoopbackRegistry) -> None:
+    more = waiver(**GOOD | {"expires": days(-1)}) + waiver(**GOOD | {"rule": "waiver"})
+    shop.commit({"ringfence.toml": policy(registry, more)})
+    report = check(shop).report
+    assert report["verdict"] == "fail"
+    assert not any(f["waived"] for f in report["findings"])
+
+
+def test_an_unused_waiver_is_let_be_where_its_place_could_not_be_judged(
+    shop: Repository, registry: LoopbackRegistry
+) -> None:
+    more = waiver(**GOOD | {"rule": "floating-pin", "path": "sub/package.json"})
+    shop.commit({"ringfence.toml": policy(registry, more), "sub/package.json": "{ broken"})
+    report = check(shop).report
+    assert (report["verdict"], report["findings"]) == ("incomplete", [])
+
+
+# -- one rule --------------------------------------------------------------------------------------
+
+
+def test_one_rule_alone(shop: Repository, registry: LoopbackRegistry) -> None:
+    shop.commit({"src/main.js": DEEP + 'import "../../out.js"\n'})
+    assert len(check(shop).report["findings"]) == 2
+    report = check(shop, "--rule", "path-escape").report
+    assert rules_of(report) == [("path-escape", "src/main.js")]
+    assert [count["rule"] for count in report["counts"]] == ["path-escape"]
+    both = check(shop, "--rule", "path-escape", "--rule", "deep-import").report
+    assert len(both["findings"]) == 2
+
+
+# -- bad usage -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["chekc"], ["chekc", "'check'"], id="verb"),
+        pytest.param(["zzz"], ["zzz", "--help"], id="no verb near"),
+        pytest.param(["check", "--rule", "deep-imports"], ["deep-imports", "'deep-import'"], id="rule"),
+        pytest.param(["check", "--rule", "q"], ["'q'", "ringfence rules"], id="no rule near"),
+        pytest.param(["check", "no/such/folder"], ["no/such/folder", "no such folder"], id="folder"),
+        pytest.param(["check", "@acme/*"], ["@acme/*", "--open"], id="a pattern as a folder"),
+        pytest.param(["check", "--ofline"], ["--ofline", "--offline"], id="option"),
+        pytest.param(["check", "--format", "xml"], ["xml", "sarif"], id="format"),
+        pytest.param(["check", "pyproject.toml"], ["this is a file"], id="a file"),
+        pytest.param(["fix", "--rule", "nope"], ["'nope'"], id="fix rule"),
+        pytest.param(["selftest", "--rule", "nope"], ["'nope'"], id="selftest rule"),
+        pytest.param(["explain", "nope"], ["nope"], id="explain"),
+    ],
+)
+def test_bad_usage_says_what_was_meant(arguments: list[str], words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    done = ringfence(*arguments)
+    assert done.code == 2
+    for word in words:
+        assert word in done.err
+    assert done.out == ""
+
+
+# -- output ----------------------------------------------------------------------------------------
+
+
+def test_reports_go_to_a_file(shop: Repository, tmp_path: Path) -> None:
+    shop.commit({"src/main.js": DEEP})
+    target = tmp_path / "out.json"
+    done = check(shop, "-o", target)
+    assert (done.code, done.out) == (1, "")
+    assert str(target) in done.err
+    assert json.loads(target.read_bytes())["verdict"] == "fail"
+    refused = check(shop, "-o", tmp_path / "no/such/out.json")
+    assert refused.code == 2
+    assert "cannot write the report" in refused.err
+
+
+def test_the_json_report_is_what_its_schema_says(shop: Repository) -> None:
+    shop.commit({"src/main.js": DEEP, "sub/package.json": "{"})
+    validator = jsonschema_rs.validator_for(json.loads(ringfence("schema", "report").out))
+    validator.validate(check(shop).report)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_output_that_cannot_say_every_letter(shop: Repository, encoding: str, format_: str) -> None:
+    shop.commit({"src/Σ….js": DEEP})
+    program = Path(sys.executable).with_name("ringfence")
+    done = subprocess.run(
+        [program, "check", "--format", format_],
+        cwd=shop.path,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"deep-import" in done.stdout
+
+
+def test_every_finding_can_be_explained(shop: Repository) -> None:
+    shop.commit({"src/main.js": DEEP})
+    finding: dict[str, Any] = check(shop).report["findings"][0]
+    done = ringfence("explain", finding["fingerprint"], shop.path)
+    assert done.code == 0, done.err
+    assert "@acme/core/src/parser.js" in done.out
+    assert "./parse" in done.out or "exports" in done.out
