@@ -7,6 +7,7 @@ checked, or bad usage; 70 a bug of ours.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -85,6 +86,9 @@ def ringfence() -> None:
 
 def main() -> None:
     """The console script: run, and turn every error into words and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal cannot say is no bug
     sys.exit(run(sys.argv[1:]))
 
 

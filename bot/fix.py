@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from bot.model import Finding, LocatedEdit
+from bot.text import printable
 
-__all__ = ["Change", "Plan", "Skipped", "diff", "plan"]
+__all__ = ["Change", "Plan", "Skipped", "diff", "plan", "shown"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +116,24 @@ def _written(edit: LocatedEdit) -> str:
 
 def diff(change: Change) -> str:
     """A unified diff of one change, for a person to read."""
-    before = change.before.decode("utf-8", errors="replace").splitlines(keepends=True)
-    after = change.after.decode("utf-8", errors="replace").splitlines(keepends=True)
-    lines = difflib.unified_diff(before, after, f"a/{change.path}", f"b/{change.path}", n=2)
-    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+    name = printable(change.path)
+    lines = difflib.unified_diff(_lines(change.before), _lines(change.after), f"a/{name}", f"b/{name}", n=2)
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _lines(data: bytes) -> list[str]:
+    # As git sees lines: nothing but a line feed ends one.
+    *whole, last = data.decode("utf-8", errors="replace").split("\n")
+    return [line + "\n" for line in whole] + ([last] if last else [])
+
+
+def shown(patch: str, *, terminal: bool) -> str:
+    """A diff that cannot steer what shows it: a log (which still can be applied as a patch) or a terminal."""
+    lines = []
+    for line in patch.split("\n"):
+        body = line.removesuffix("\r")
+        if terminal:
+            lines.append("\t".join(printable(part) for part in body.split("\t")))
+        else:
+            lines.append(_CONTROL.sub(lambda found: printable(found[0]), body) + line[len(body) :])
+    return "\n".join(lines)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import marshal
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,8 +14,9 @@ from bot.errors import ReadError
 from bot.factcache import FactCache, reader_version
 from bot.facts.lock import Lock
 from bot.facts.manifest import Manifest, PnpmWorkspace, WorkspaceGlob
-from bot.facts.module import Import, SourceFile
+from bot.facts.module import Import, ImportKind, SourceFile
 from bot.facts.root import Root
+from bot.halves import in_parts
 from bot.link.locks import govern
 from bot.link.members import link_members
 from bot.model import NotChecked
@@ -33,6 +35,8 @@ SOURCE_SUFFIXES = (
     ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
 )  # fmt: skip
 _SOURCE_MAX = 20 * 1024 * 1024
+_DOCUMENTS_PART = 48  # manifests and locks that a process reads in one go
+_PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
 
@@ -204,27 +208,45 @@ def _read_documents(
         if key in kept:
             try:
                 facts[path] = decoder.decode(kept[key]).fact()
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be read again
                 continue
     encoder = msgspec.msgpack.Encoder()
-    fresh: list[tuple[bytes, bytes]] = []
-    for path, data in source.read_many([entry.path for entry in documents if entry.path not in facts]):
-        read = _reader_of(path)
-        if data is None:
-            problems.append(_missing(path))
-            continue
-        if read is None:
-            continue
-        try:
-            facts[path] = fact = read(path, data)
-        except ReadError as error:
-            problems.append(_unread(path, error))
-            continue
-        if path in keys:
+    missing = [entry.path for entry in documents if entry.path not in facts]
+
+    def read_all(paths: Sequence[str]) -> bytes:
+        """What is in some documents, encoded as the cache keeps it; those that cannot be encoded are left out."""
+        seen: list[tuple[str, bytes, tuple[str, str, str, int | None] | None]] = []
+        for path, data in source.read_many(paths):
+            read = _reader_of(path)
+            if data is None or read is None:
+                seen.append((path, b"", None))
+                continue
             try:
-                fresh.append((keys[path], encoder.encode(_Fact.of(fact))))
+                seen.append((path, encoder.encode(_Fact.of(read(path, data))), None))
+            except ReadError as error:
+                seen.append((path, b"", (error.reason, error.detail, error.remedy, error.line)))
             except (UnicodeEncodeError, TypeError, OverflowError):
-                continue  # not everything that JSON can say fits the cache: read it again next time
+                continue
+        return marshal.dumps(seen)
+
+    fresh: list[tuple[bytes, bytes]] = []
+    for answer in in_parts(read_all, missing, _DOCUMENTS_PART):
+        for path, encoded, trouble in marshal.loads(answer):  # noqa: S302  (what `read_all` said)
+            if trouble is not None:
+                reason, detail, remedy, line = trouble
+                problems.append(_unread(path, ReadError(reason, detail, remedy=remedy, line=line)))
+            elif not encoded:
+                problems.append(_missing(path))
+            else:
+                facts[path] = decoder.decode(encoded).fact()
+                if path in keys:
+                    fresh.append((keys[path], encoded))
+    bad = {problem.path for problem in problems}
+    # Not everything that JSON can say fits the cache: such a file is read here, and again next time.
+    for path, data in source.read_many([path for path in missing if path not in facts and path not in bad]):
+        read = _reader_of(path)
+        if data is not None and read is not None:
+            facts[path] = read(path, data)
     if fresh:
         cache.put_many(fresh)
     return [facts[entry.path] for entry in documents if entry.path in facts]
@@ -305,7 +327,7 @@ def _scan(
     if raw is not None:
         try:
             kept = msgspec.msgpack.decode(raw, type=_Scan)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be read again
             kept = _Scan("", {})
     clean = set(kept.clean.split("\n")) if kept.clean else set()
 
@@ -328,35 +350,65 @@ def _scan(
         else:
             unread[path] = ("", depth)
 
-    needles: dict[int, Needles] = {}
+    needles = {depth: Needles(scopes=scopes, escape=depth) for depth in {depth for _, depth in unread.values()}}
+
+    order = list(unread)
+
+    def look(numbers: Sequence[int]) -> bytes:
+        """What is in some files, as plain values: (number, size where it is unread or -1, candidates)."""
+        number_of = {order[number]: number for number in numbers}
+        seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
+        for path, data in source.read_many(number_of):
+            if data is None or len(data) > _SOURCE_MAX:
+                seen.append((number_of[path], -1 if data is None else len(data), []))
+            elif imports := candidates(data, needles[unread[path][1]]):
+                seen.append((number_of[path], 0, [(item.specifier, item.start, item.end) for item in imports]))
+        return marshal.dumps((len(numbers), seen))
+
+    done = 0
+    skipped: set[str] = set()
+    for answer in in_parts(look, range(len(order)), _PART):
+        count, seen = marshal.loads(answer)  # noqa: S302  (what `look` said in a process of ours)
+        done += count
+        if progress is not None:
+            progress("reading source files", done, len(order))
+        for number, size, imports in seen:
+            path = order[number]
+            if size:
+                skipped.add(path)
+                large = ReadError("too-large", f"a source file of {size >> 20} MB")
+                problems.append(_missing(path) if size < 0 else _unread(path, large))
+            else:
+                found[path] = tuple(Import(text, ImportKind.CANDIDATE, start, end) for text, start, end in imports)
     changed = False
-    for done, (path, data) in enumerate(source.read_many(unread)):
-        if progress is not None and not done & 511:
-            progress("reading source files", done, len(unread))
-        key, depth = unread[path]
-        if data is None:
-            problems.append(_missing(path))
-            continue
-        if len(data) > _SOURCE_MAX:
-            problems.append(_unread(path, ReadError("too-large", f"a source file of {len(data) >> 20} MB")))
-            continue
-        if depth not in needles:
-            needles[depth] = Needles(scopes=scopes, escape=depth)
-        imports = candidates(data, needles[depth])
-        if imports:
-            found[path] = imports
-        if key:
+    for path, (key, _) in unread.items():
+        if key and path not in skipped:
             changed = True
-            if imports:
-                hits[key] = imports
+            if path in found:
+                hits[key] = found[path]
             else:
                 still.append(key)
     if changed:
-        encoded = msgspec.msgpack.encode(_Scan("\n".join(still), hits))
-        cache.put_snapshot(digest, encoded)
+        cache.put_snapshot(digest, _encoded(still, hits))
     ignore = policy.tables.ignore.paths
     judged = {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
     return judged, len(found) - len(judged)
+
+
+def _encoded(clean: list[str], hits: dict[str, tuple[Import, ...]]) -> bytes:
+    try:
+        return msgspec.msgpack.encode(_Scan("\n".join(clean), hits))
+    except UnicodeEncodeError:  # a specifier that is not UTF-8: its file is read again next time
+        sound = {key: imports for key, imports in hits.items() if all(_is_text(item.specifier) for item in imports)}
+        return msgspec.msgpack.encode(_Scan("\n".join(clean), sound))
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _needles(policy: Policy, manifests: Iterable[Manifest]) -> tuple[bytes, ...]:

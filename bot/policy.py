@@ -488,6 +488,7 @@ def repository_matches(repository: RepoName, pattern: str) -> bool:
     return compile_pattern(pattern.lower().removeprefix("github.com/")).match(text) is not None
 
 
+@lru_cache(maxsize=1 << 16)
 def _package_match(package: PackageName, patterns: tuple[str, ...]) -> str | None:
     for pattern in patterns:
         ecosystem, wanted = _package_pattern(pattern)

@@ -62,13 +62,17 @@ class Repo:
 
     def root_of(self, path: str) -> Root:
         """The package root that a file or directory belongs to (the deepest one)."""
+        # Filled with every directory that is asked for.
         by_directory = self._once("by_directory", lambda: {root.directory: root for root in self.roots})
-        directory = path
-        while directory:
-            directory = directory.rpartition("/")[0]
-            if directory in by_directory:
-                return by_directory[directory]
-        return by_directory[""]
+        directory = path.rpartition("/")[0]
+        found = by_directory.get(directory)
+        if found is None:
+            above = directory
+            while found is None and above:
+                above = above.rpartition("/")[0]
+                found = by_directory.get(above)
+            found = by_directory[directory] = found or by_directory[""]
+        return found
 
     def root_named(self, name: str) -> Root | None:
         """The member with this npm name."""
@@ -85,11 +89,15 @@ class Repo:
     def manifest_of(self, path: str) -> Manifest | None:
         """The nearest manifest at or above a file: the one Node reads for it."""
         directory = path.rpartition("/")[0]
-        while True:
+        nearest: dict[str, Manifest | None] = self._once("nearest", dict)
+        if directory not in nearest:
             found = self.manifest_at(directory)
-            if found is not None or not directory:
-                return found
-            directory = directory.rpartition("/")[0]
+            above = directory
+            while found is None and above:
+                above = above.rpartition("/")[0]
+                found = self.manifest_at(above)
+            nearest[directory] = found
+        return nearest[directory]
 
     def declarations(self) -> Iterator[tuple[Manifest, Declaration]]:
         """Every declaration of every manifest that is not a template."""
@@ -111,6 +119,14 @@ class Repo:
 
     def is_open(self, policy: Policy, package: PackageName) -> bool:
         """Whether this is an open package: by name, and no private member of this repository."""
+        known: dict[tuple[int, PackageName], bool] = self._once("open", dict)
+        key = (id(policy), package)  # one repository is judged by one policy, which outlives it
+        found = known.get(key)
+        if found is None:
+            found = known[key] = self._is_open(policy, package)
+        return found
+
+    def _is_open(self, policy: Policy, package: PackageName) -> bool:
         if policy.side_of_package(package) is not Side.OPEN:
             return False
         root = self.root_named(package.name) if package.ecosystem == "npm" else None

@@ -73,10 +73,10 @@ gitlab.com gist.github.com git.sr.ht bitbucket.org host.example.test git@ user:p
 
 
 def _listed() -> list[str]:
-    return [spec for line in (VERSIONS + OTHERS).strip("\n").split("\n") for spec in line.split("|")] + [
-        "1.2.3 || 2",
-        "||",
-    ]
+    specs = [spec for line in (VERSIONS + OTHERS).strip("\n").split("\n") for spec in line.split("|")]
+    # 256 characters are the longest version.
+    long = ["1.2.3-" + "a" * length for length in (250, 251)]
+    return [*specs, *long, *(f"^{spec}" for spec in long), "1.2.3 || 2", "||"]
 
 
 def _generated(count: int) -> list[str]:

@@ -182,7 +182,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             near = get_close_matches(wanted, every, 1)
             raise RingfenceError(
                 f"there is no rule {wanted!r}",
-                remedy=f"Did you mean {near[0]!r}? " * bool(near) + "ringfence rules lists them.",
+                remedy=(f"Did you mean {near[0]!r}? " if near else "") + "ringfence rules lists them.",
             )
     chosen = [rule for rule in rules if not options.only or rule.id in options.only]
     opened = open_repo(options, rules)

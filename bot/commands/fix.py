@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bot.errors import RingfenceError
+from bot.text import printable
 
 __all__ = ["fix"]
 
@@ -54,7 +55,7 @@ def fix(
 ) -> int:
     """Show the safe edits of all findings as a diff, and apply them to the working tree at PATH."""
     from bot.commands import common
-    from bot.fix import diff, plan
+    from bot.fix import diff, plan, shown
     from bot.rules import ALL
     from bot.sources.checkout import read_beneath
     from bot.sources.open import root_of_path
@@ -82,9 +83,9 @@ def fix(
     patch = "".join(diff(change) for change in planned.changes)
     apply = bool(planned.changes) and not dry_run
     if not as_json:
-        click.echo(patch, nl=False)
+        click.echo(shown(patch, terminal=sys.stdout.isatty()), nl=False)
         for skipped in planned.skipped:
-            click.echo(f"left out: {skipped.rule} in {skipped.path}: {skipped.reason}", err=True)
+            click.echo(printable(f"left out: {skipped.rule} in {skipped.path}: {skipped.reason}"), err=True)
         if apply and not yes and sys.stdin.isatty() and sys.stdout.isatty():
             apply = click.confirm(f"Change {len(planned.changes)} files?")
     if apply:
@@ -115,15 +116,17 @@ def fix(
 
 def _replace(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, with its mode kept."""
-    mode = path.stat().st_mode & 0o7777
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ringfence-")
+    temporary = None
     try:
+        mode = path.stat(follow_symlinks=False).st_mode & 0o7777
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ringfence-")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.chmod(temporary, mode)
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
         raise RingfenceError(
             f"cannot write: {error.strerror}", where=str(path), remedy="Nothing was lost: the file is as it was."
         ) from None

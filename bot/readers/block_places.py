@@ -81,7 +81,7 @@ class YamlPlaces:
 
     def _find_in(self, start: int, end: int, pointer: tuple[str | int, ...]) -> Found | None:
         if start not in self._roots:
-            self._roots[start] = self._block_value(start, end)
+            self._roots[start] = self._value(start, end, inline=True)
         node = self._roots[start]
         found: Found | None = None
         for depth, part in enumerate(pointer, start=1):
@@ -151,7 +151,7 @@ class YamlPlaces:
                 waiting = self._long_key(at, node.end)
             elif (key := self._key(at, node.end)) is not None:
                 heads.append((unquote(data[key[0] : key[1]]), inner(data, key[0], key[1]), key[2], at, False))
-        ends = [*(head[3] for head in heads[1:]), node.end]
+        ends = [*(head[3] for head in heads), node.end][1:]
         return {
             text: _Entry(key, value, end, explicit)
             for (text, key, value, _, explicit), end in zip(heads, ends, strict=True)
@@ -268,7 +268,8 @@ class YarnPlaces:
         self._data = data
         self._entries: dict[str, tuple[_Range, int]] = {}
         found = list(_YARN_KEY.finditer(data))
-        for line, end in zip(found, [*(later.start() for later in found[1:]), len(data)], strict=True):
+        ends = [*(line.start() for line in found), len(data)][1:]
+        for line, end in zip(found, ends, strict=True):
             raw = line[1].decode("utf-8", errors="surrogateescape")
             self._entries[raw] = self._entries[raw.replace('"', "")] = (line.span(1), end)
 

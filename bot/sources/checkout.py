@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,9 +11,13 @@ from pathlib import Path
 from bot.errors import RingfenceError
 from bot.names import RepoName
 from bot.sources.base import MAX_FILE, Entry, MissingObjectError, TooLargeError
-from bot.sources.git import identity_of, read_objects, start
+from bot.sources.git import Objects, ask_identity, read_identity, read_objects, start
 
 __all__ = ["Checkout", "read_beneath"]
+
+_BATCH = 256  # files read before those that disk does not have are asked of git
+_BATCH_BYTES = 16 * 1024 * 1024
+_FIRST = 64 * 1024  # the first read; most sources are smaller
 
 
 def read_beneath(root: str, path: str) -> bytes:
@@ -43,9 +48,10 @@ def read_beneath(root: str, path: str) -> bytes:
 class Checkout:
     """A git work tree, or a folder in it (``prefix``).
 
-    Unchanged files are read from git's objects, which is faster than the file system and gives exactly
-    the bytes that their blob id stands for; changed ones from disk. With ``disk=True`` everything comes
-    from disk and no blob id is given: for edits, whose offsets must hold on disk.
+    The bytes of an unchanged file are exactly those that its blob id stands for: they are read from disk, which is
+    cheaper than git's objects, and hashed; where the hash is another (line endings, filters), git's object
+    counts. Changed files come from disk as they are. With ``disk=True`` everything comes from disk and
+    no blob id is given: for edits, whose offsets must hold on disk.
     """
 
     def __init__(self, top: Path, root: Path, *, disk: bool = False, named: bool = True) -> None:
@@ -53,17 +59,28 @@ class Checkout:
         self._root = str(root)
         self._disk = disk
         self._oids: dict[str, str] | None = None
+        self._entries: list[Entry] = []
+        self._converted = False  # most files on disk are not what git has
+        self._objects = Objects(root)
         self.revision = ""
         self.label = str(root)
-        self.identity: RepoName | None = identity_of(top) if named else None
+        # All three at once: each is a process to wait for.
+        origin = ask_identity(top) if named else None
+        self._listing = start(self._root, ["ls-files", "-s", "-z"])
+        self._changed = start(
+            self._root,
+            ["diff-files", "--name-only", "--relative", "-z", "--ignore-submodules=all"],
+            quiet=True,
+        )
+        self.identity: RepoName | None = read_identity(origin) if origin is not None else None
         self.folder: str | None = root.name if named else None
 
     def entries(self) -> list[Entry]:
-        listing = start(self._root, ["ls-files", "-s", "-z"])
-        changed = start(self._root, ["diff-files", "--name-only", "--relative", "-z", "--ignore-submodules=all"])
-        out, err = listing.communicate()
-        names, _ = changed.communicate()
-        if listing.returncode:
+        if self._oids is not None:
+            return self._entries
+        out, err = self._listing.communicate()
+        names, _ = self._changed.communicate()
+        if self._listing.returncode:
             raise RingfenceError(
                 f"git ls-files: {err.decode(errors='replace').strip()}", where=self._root, remedy="Run git status here."
             )
@@ -73,13 +90,13 @@ class Checkout:
         for line in os.fsdecode(out).split("\0"):
             if not line:
                 continue
-            head, path = line.split("\t", 1)
+            head, _, path = line.partition("\t")
             mode, oid, stage = head.split(" ")
             if mode == "120000":
                 entries.append(Entry(path, oid, "link"))
             elif mode == "160000":
                 entries.append(Entry(path, oid, "submodule"))
-            elif path in dirty or stage != "0" or self._disk:
+            elif stage != "0" or path in dirty or self._disk:
                 # A conflicted path has several stages: its file on disk counts, once.
                 if path not in oids:
                     oids[path] = ""
@@ -89,19 +106,68 @@ class Checkout:
                 oids[path] = oid
                 entries.append(Entry(path, oid))
         self._oids = oids
+        self._entries = entries
         return entries
 
     def read(self, path: str) -> bytes:
-        for _, data in self.read_many((path,)):
-            if data is not None:
-                return data
-        return read_beneath(self._root, path)
+        self.entries()
+        oid = (self._oids or {}).get(path)
+        data = (self._verified(path, oid) or self._objects.read(oid)) if oid else None
+        return read_beneath(self._root, path) if data is None else data
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        if self._oids is None:
-            self.entries()
+        self.entries()
         oids = self._oids or {}
         asked = list(paths)
+        begin = 0
+        while begin < len(asked) and not self._converted:
+            found: dict[str, bytes] = {}
+            lacking: list[str] = []
+            size, end = 0, begin
+            while end < len(asked) and end - begin < _BATCH and size < _BATCH_BYTES:
+                path = asked[end]
+                end += 1
+                oid = oids.get(path)
+                data = self._verified(path, oid) if oid else None
+                if data is None:
+                    lacking.append(path)
+                else:
+                    found[path] = data
+                    size += len(data)
+            found_otherwise = dict(self._from_git(lacking)) if lacking else {}
+            for path in asked[begin:end]:
+                yield path, found.get(path) if path in found else found_otherwise.get(path)
+            begin = end
+            self._converted = len(lacking) > 2 * len(found) + 16
+        if begin < len(asked):
+            yield from self._from_git(asked[begin:])
+
+    def _verified(self, path: str, oid: str) -> bytes | None:
+        """A file's bytes on disk, where they are those of its blob."""
+        try:
+            descriptor = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            data = os.read(descriptor, _FIRST)
+            if len(data) == _FIRST:
+                chunks = [data]
+                size = len(data)
+                while size <= MAX_FILE and (chunk := os.read(descriptor, 1 << 20)):
+                    chunks.append(chunk)
+                    size += len(chunk)
+                data = b"".join(chunks)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        # https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+        hashed = (_sha1 if len(oid) == 40 else hashlib.sha256)(b"blob %d\0" % len(data))
+        hashed.update(data)
+        return data if hashed.hexdigest() == oid else None
+
+    def _from_git(self, asked: list[str]) -> Iterator[tuple[str, bytes | None]]:
+        oids = self._oids or {}
         objects = read_objects(self._root, [oids[p] for p in asked if oids.get(p)])
         try:
             for path in asked:
@@ -118,9 +184,15 @@ class Checkout:
 
     def committed(self, path: str) -> bytes | None:
         full = (Path(self._root) / path).relative_to(self._top).as_posix()
-        process = start(self._top, ["cat-file", "blob", f"HEAD:{full}"])
-        out, _ = process.communicate()
-        return out if process.returncode == 0 else b""
+        return self._objects.read(f"HEAD:{full}") or b""
 
     def close(self) -> None:
-        return None
+        self._objects.close()
+        for process in (self._listing, self._changed):
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+def _sha1(data: bytes) -> hashlib._Hash:
+    return hashlib.sha1(data, usedforsecurity=False)  # git's name for it, no proof of anything

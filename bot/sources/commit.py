@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.names import RepoName
 from bot.sources.base import Entry, MissingObjectError
-from bot.sources.git import git, identity_of, read_objects, resolve_revision
+from bot.sources.git import Objects, git, identity_of, read_objects, resolve_revision
 
 __all__ = ["Commit"]
 
@@ -20,6 +20,7 @@ class Commit:
         self._where = where
         self._prefix = prefix
         self._oids: dict[str, str] | None = None
+        self._objects = Objects(where)
         self.revision = resolve_revision(where, revision)
         self.label = f"{where} at {self.revision[:12]}"
         self.identity: RepoName | None = identity_of(where) if named else None
@@ -41,10 +42,13 @@ class Commit:
         return entries
 
     def read(self, path: str) -> bytes:
-        for _, data in self.read_many((path,)):
-            if data is not None:
-                return data
-        raise MissingObjectError(path)
+        if self._oids is None:
+            self.entries()
+        oid = (self._oids or {}).get(path)
+        data = self._objects.read(oid) if oid else None
+        if data is None:
+            raise MissingObjectError(path)
+        return data
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         if self._oids is None:
@@ -62,4 +66,4 @@ class Commit:
         return None
 
     def close(self) -> None:
-        return None
+        self._objects.close()

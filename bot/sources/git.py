@@ -13,7 +13,18 @@ from bot.errors import RingfenceError
 from bot.names import RepoName
 from bot.sources.base import MAX_FILE
 
-__all__ = ["bare_repository_of", "git", "identity_of", "read_objects", "repository_of", "resolve_revision", "start"]
+__all__ = [
+    "Objects",
+    "ask_identity",
+    "bare_repository_of",
+    "git",
+    "identity_of",
+    "read_identity",
+    "read_objects",
+    "repository_of",
+    "resolve_revision",
+    "start",
+]
 
 # The repository under check may carry a hostile configuration: nothing of it may run a program.
 _SAFE = (
@@ -31,8 +42,10 @@ def _environment() -> dict[str, str]:
     return kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
-def start(where: str | os.PathLike[str], arguments: Sequence[str], *, stdin: bool = False) -> subprocess.Popen[bytes]:
-    """Start git in a directory."""
+def start(
+    where: str | os.PathLike[str], arguments: Sequence[str], *, stdin: bool = False, quiet: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start git in a directory; ``quiet`` for a process whose words nobody will read."""
     try:
         return subprocess.Popen(
             ["git", *_SAFE, *arguments],
@@ -40,7 +53,7 @@ def start(where: str | os.PathLike[str], arguments: Sequence[str], *, stdin: boo
             env=_environment(),
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
         )
     except FileNotFoundError:
         raise RingfenceError("git is not installed", remedy="Install git 2.36 or newer and run again.") from None
@@ -100,7 +113,15 @@ def resolve_revision(where: Path, revision: str) -> str:
 
 def identity_of(where: Path) -> RepoName | None:
     """The forge's name of a checkout, from ``origin``."""
-    process = start(where, ["config", "--get", "remote.origin.url"])
+    return read_identity(ask_identity(where))
+
+
+def ask_identity(where: Path) -> subprocess.Popen[bytes]:
+    """Start asking for ``origin``; `read_identity` has the answer."""
+    return start(where, ["config", "--get", "remote.origin.url"], quiet=True)
+
+
+def read_identity(process: subprocess.Popen[bytes]) -> RepoName | None:
     out, _ = process.communicate()
     url = out.decode(errors="replace").strip()
     return RepoName.parse(url) if "://" in url or "@" in url else None
@@ -115,7 +136,7 @@ def read_objects(where: str | os.PathLike[str], names: Iterable[str]) -> Iterato
     # --buffer writes its last block only when its input ends: one process serves one list.
     writer = Thread(target=_write, args=(process.stdin, asked), daemon=True)
     writer.start()
-    read, readline = process.stdout.read, process.stdout.readline
+    readline = process.stdout.readline
     try:
         for _ in asked:
             header = readline()
@@ -124,16 +145,7 @@ def read_objects(where: str | os.PathLike[str], names: Iterable[str]) -> Iterato
             if header.endswith((b" missing\n", b" ambiguous\n")):
                 yield None
                 continue
-            size = int(header.rsplit(b" ", 1)[1])
-            if size > MAX_FILE:
-                left = size + 1
-                while left:
-                    left -= len(read(min(left, 1 << 20)))
-                yield None
-                continue
-            data = read(size)
-            read(1)
-            yield data
+            yield _take(process.stdout, int(header.rsplit(b" ", 1)[1]))
     finally:
         process.kill()
         process.stdout.close()
@@ -141,6 +153,55 @@ def read_objects(where: str | os.PathLike[str], names: Iterable[str]) -> Iterato
             process.stderr.close()
         process.wait()
         writer.join()
+
+
+class Objects:
+    """Single objects, one after the other, from one ``git cat-file`` that is started when first asked."""
+
+    def __init__(self, where: str | os.PathLike[str]) -> None:
+        self._where = where
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a blob by its id or as ``HEAD:path``; None for one that is missing, too large or no blob."""
+        if "\n" in name:
+            process = start(self._where, ["cat-file", "blob", name])
+            out, _ = process.communicate()
+            return out if process.returncode == 0 else None
+        if self._process is None:
+            self._process = start(self._where, ["cat-file", "--batch"], stdin=True, quiet=True)
+        assert self._process.stdin is not None  # noqa: S101  (both pipes were asked for)
+        assert self._process.stdout is not None  # noqa: S101
+        try:
+            self._process.stdin.write(os.fsencode(name) + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        header = self._process.stdout.readline()
+        if not header.endswith(b"\n") or header.endswith((b" missing\n", b" ambiguous\n")):
+            return None
+        _, kind, size = header.rsplit(b" ", 2)
+        data = _take(self._process.stdout, int(size))
+        return data if kind == b"blob" else None
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+def _take(pipe: IO[bytes], size: int) -> bytes | None:
+    """One object and the newline after it; None, and nothing kept, for one that is too large."""
+    if size <= MAX_FILE:
+        data = pipe.read(size)
+        pipe.read(1)
+        return data
+    left = size + 1
+    while left:
+        left -= len(pipe.read(min(left, 1 << 20)))
+    return None
 
 
 def _write(pipe: IO[bytes], names: list[str]) -> None:

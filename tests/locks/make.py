@@ -154,6 +154,9 @@ def make(folder: Path, tool: str) -> None:
             verdicts[name] = {"refused": done.returncode != 0, "said": said(done) if done.returncode else ""}
             print(tool, name, verdicts[name], flush=True)
             if name == "nothing":
+                if done.returncode:
+                    # What such a tool says of changes is no evidence.
+                    raise SystemExit(f"{tool} refuses its own lock: {done.stdout}{done.stderr}")
                 reached = installed(files, where)
             shutil.rmtree(where)
         shutil.rmtree(target, ignore_errors=True)

@@ -80,17 +80,19 @@ _SLASH = re.compile(
 )
 _SCHEME = re.compile(rb":\S(?:(?<=[\"'`][A-Za-z]:[/\\])|(?<=[fF][iI][lL][eE]:.))")
 _PERCENT_DOT = re.compile(rb"%2[eE]")
+_UNUSUAL = re.compile(r"[\\%\t\r\n]")
+_STEM = 2  # a scope's @ and one letter are no help
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:\S")
 
 _CALLEES = ("import", "require", "resolve", "URL", "glob", "globEager", "defer", "source", *MOCKS)
 _BACK = 24  # bytes that hold the longest callee and one character before it
 _CALLEE = re.compile(rb"(?:^|[^\w$])(?:" + "|".join(_CALLEES).encode() + rb")\Z", re.ASCII)
 # `import.meta.glob`, whatever white space and comments stand around its dot.
-_GLOB = re.compile(
-    rb"meta(?P<gap>(?:[\s\x80-\xff]|/\*(?:[^*]|\*(?!/))*+\*/|(?://|<!--|-->)(?:[^\r\n\xe2]|\xe2(?!\x80[\xa8\xa9]))*+)*+)"
-    rb"(?:\?\.|\.)(?:[\s\x80-\xff]|/\*(?:[^*]|\*(?!/))*+\*/|(?://|<!--|-->)(?:[^\r\n\xe2]|\xe2(?!\x80[\xa8\xa9]))*+)*+glob"
-)
+_GAP = rb"(?:[\s\x80-\xff]|/\*(?:[^*]|\*(?!/))*+\*/|(?://|<!--|-->)(?:[^\r\n\xe2]|\xe2(?!\x80[\xa8\xa9]))*+)*+"
+_GLOB = re.compile(rb"meta" + _GAP + rb"\??\." + _GAP + rb"glob")
 _USUAL = (b" from ", b" require(", b"=require(", b"import(")
+# What no import context ends with: white space may hide a comment, `*/` ends one.
+_NO_CONTEXT = frozenset(bytes((byte,)) for byte in range(0x21, 0x80) if chr(byte) not in "(=[,mt/")
 _KEYWORD = re.compile(rb"(?:from|import)\Z")
 _ATTRIBUTE = re.compile(rb"(?:^|[^\w$])(?:path|types|src)\Z", re.ASCII)
 
@@ -114,6 +116,12 @@ def climb(specifier: str) -> int | None:
     The text shows it when its ``..`` segments all stand at the start, unescaped. Bare specifiers give 0
     unless they hold a ``..`` segment; absolute paths, drive letters and ``file:`` URLs give None.
     """
+    if specifier.startswith((".", "@")) and not _UNUSUAL.search(specifier):
+        plain = specifier
+        while plain.startswith("../"):
+            plain = plain[3:]
+        if ".." not in plain:
+            return (len(specifier) - len(plain)) // 3
     if _ABSOLUTE.match(specifier):
         return None
     text = specifier.replace("\\", "/")  # as Windows reads it
@@ -197,7 +205,7 @@ def _scopes(needles: Needles) -> tuple[str, ...]:
 
 class _Plan(NamedTuple):
     every: bool
-    prefixes: tuple[bytes, ...]  # text that begins a specifier; the quote stands before it
+    prefixes: tuple[tuple[bytes, tuple[bytes, ...]], ...]  # beginnings of specifiers, by what several of them share
     quoted: tuple[bytes, ...]  # the same, quote included
     paths: bool
     references: bool
@@ -212,7 +220,22 @@ def _plan(needles: Needles) -> _Plan:
         quoted = tuple(bytes((quote,)) + dots for quote in _QUOTES)
     elif needles.escape > 1:
         prefixes += (b"../" * (needles.escape - 1) + b"..",)
-    return _Plan(b"" in needles.scopes, prefixes, quoted, needles.escape >= 0, needles.escape == 0)
+    return _Plan(b"" in needles.scopes, _by_stem(prefixes), quoted, needles.escape >= 0, needles.escape == 0)
+
+
+def _by_stem(prefixes: tuple[bytes, ...]) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
+    """Prefixes under a beginning they share: where that is missing, none of them is looked for."""
+    groups: list[tuple[bytes, tuple[bytes, ...]]] = []
+    for prefix in sorted(prefixes):
+        stem, members = groups[-1] if groups else (b"", ())
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(stem, prefix, strict=False)) if a != b), min(len(stem), len(prefix))
+        )
+        if shared > _STEM:
+            groups[-1] = (stem[:shared], (*members, prefix))
+        else:
+            groups.append((prefix, (prefix,)))
+    return tuple(groups)
 
 
 def _find(data: bytes, plan: _Plan) -> set[int]:
@@ -220,12 +243,16 @@ def _find(data: bytes, plan: _Plan) -> set[int]:
     if plan.every:
         return {match.start() for match in _ANY_QUOTE.finditer(data)}
     quotes: set[int] = set()
-    for prefix in plan.prefixes:
-        at = data.find(prefix)
-        while at >= 0:
-            if at and data[at - 1] in _QUOTES:
-                quotes.add(at - 1)
-            at = data.find(prefix, at + 1)
+    for stem, prefixes in plan.prefixes:
+        first = data.find(stem)
+        if first < 0:
+            continue
+        for prefix in prefixes:
+            at = data.find(prefix, first)
+            while at >= 0:
+                if at and data[at - 1] in _QUOTES:
+                    quotes.add(at - 1)
+                at = data.find(prefix, at + 1)
     for opening in plan.quoted:
         at = data.find(opening)
         while at >= 0:
@@ -246,7 +273,13 @@ def _find(data: bytes, plan: _Plan) -> set[int]:
 
 def _find_paths(data: bytes, quotes: set[int]) -> None:
     """Absolute paths, URLs, and paths whose ``..`` is not at the start or not written plainly."""
-    hits = [match.start() for match in _SLASH.finditer(data)]
+    hits = []
+    for match in _SLASH.finditer(data):
+        at = match.start()
+        if data[at - 1] in _QUOTES and at:
+            quotes.add(at - 1)
+        else:
+            hits.append(at)
     hits += [match.start() for match in _SCHEME.finditer(data)]
     if b"%" in data:
         hits += [match.start() for match in _PERCENT_DOT.finditer(data)]
@@ -278,6 +311,9 @@ def in_context(data: bytes, quote: int, glob_at: int = 0) -> bool:
     """
     if data.endswith(_USUAL, 0, quote):
         return True
+    before = data[quote - 1 : quote]
+    if (data[quote - 2 : quote - 1] if before == b" " else before) in _NO_CONTEXT and quote > 1:
+        return False
     # Where a comment begins cannot be told backwards, so every beginning is tried; after many it is yes.
     todo, seen = [(quote, False)], {quote}
     while todo:

@@ -80,13 +80,18 @@ def strings(value: object) -> dict[str, str]:
     return {name: text for name, item in mapping(value).items() if (text := as_text(item)) is not None}
 
 
+def bounded_brackets(text: str) -> None:
+    """Refuse YAML (`ReadError` ``too-deep``) on which the parser would spend minutes before it minds the depth."""
+    # Its time grows with the square of the depth of flow collections.
+    if text.count("[") + text.count("{") - len(_FLAT.findall(text)) > _MAX_BRACKETS:
+        raise ReadError("too-deep", f"more than {_MAX_BRACKETS} nested or unclosed brackets")
+
+
 def yaml_documents(text: str) -> list[object]:
     """The documents of a YAML file. Raises `ReadError` (``malformed``, with its line; ``too-deep``)."""
     from ryaml import InvalidYamlError, loads_all  # type: ignore[attr-defined]
 
-    # The parser takes time that grows with the square of the depth of flow collections, before it minds the depth.
-    if text.count("[") + text.count("{") - len(_FLAT.findall(text)) > _MAX_BRACKETS:
-        raise ReadError("too-deep", f"the lockfile has more than {_MAX_BRACKETS} nested or unclosed brackets")
+    bounded_brackets(text)
     try:
         return list(loads_all(text) or ())
     except InvalidYamlError as error:

@@ -12,6 +12,7 @@ import msgspec
 
 from bot.errors import ReadError
 from bot.facts.manifest import Override, PnpmWorkspace
+from bot.readers.npm.lock_text import bounded_brackets
 from bot.readers.npm.overrides import extensions, peer_rules, pnpm_overrides, string_items, table
 from bot.readers.npm.package_json import workspace_globs
 from bot.readers.npm.spec import classify
@@ -76,6 +77,7 @@ def parse_yaml_mapping(data: bytes) -> Mapping[str, object]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ReadError("not-utf8", f"byte {error.start} is not UTF-8", line=line) from None
+    bounded_brackets(text)
     try:
         documents = ryaml.loads_all(text.removeprefix("\ufeff"))  # type: ignore[attr-defined]
     except (ValueError, TypeError) as error:
