@@ -34,7 +34,7 @@ from bot.policy import Policy, Waiver
 from bot.readers.positions import Located
 from bot.repo import Repo
 from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
-from bot.text import Private, fill
+from bot.text import Private, Public, fill
 
 __all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
 
@@ -164,14 +164,19 @@ def _unique(problems: Iterable[NotChecked]) -> list[NotChecked]:
 
 def waivers_for(rule: str, path: str, package: str, policy: Policy) -> list[Waiver]:
     """The waivers of the policy that speak of a place, expired ones too."""
-    name = PackageName.parse(package).name if package else ""
+    name = PackageName.parse(package) if package else None
     return [
         waiver
         for waiver in policy.tables.waiver
         if waiver.rule == rule
         and (waiver.path is None or matches_any(path, (waiver.path,)))
-        and (waiver.package is None or (name and matches_any(name, (PackageName.parse(waiver.package).name,))))
+        and (waiver.package is None or (name is not None and _speaks_of(waiver.package, name)))
     ]
+
+
+def _speaks_of(pattern: str, package: PackageName) -> bool:
+    wanted = PackageName.parse(pattern)
+    return wanted.ecosystem == package.ecosystem and matches_any(package.name, (wanted.name,)) is not None
 
 
 def _waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
@@ -209,7 +214,7 @@ def _use_of(
 def fingerprint(rule: str, hit: Hit, path: str | None = None) -> str:
     """16 hex digits of rule, package, subject and path: never of a line, a message or a version of ours."""
     parts = (rule, hit.package, hit.subject, hit.place.path if path is None else path)
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _shown(line: str) -> str:
@@ -257,10 +262,7 @@ class Renderer:
             introduced=introduced,
             private=private,
             source="" if hidden or file is None or not location.line else _shown(file.line(location.line)),
-            related=tuple(
-                Related(text=fill(text, hit.params, public=self._public), location=self.locate(place))
-                for text, place in hit.related
-            ),
+            related=tuple(Related(text=text, location=self.locate(place)) for text, place in hit.related),
             evidence=tuple(self._evidence(link) for link in hit.evidence if not hidden or link.kind == "policy"),
             edits=() if hidden else self._edits(hit.edits),
             waived=waiver.reason if waiver else "",
@@ -312,16 +314,43 @@ def located(
     *,
     before: Counter[str] | None = None,
 ) -> list[Finding]:
-    """The findings of a run. ``before`` counts the base's fingerprints: a finding that the base had is not introduced."""
+    """The findings of a run. ``before`` counts the base's fingerprints: a finding that the base had is not introduced.
+
+    What many members share is folded here, after waivers and the base have had their say about each.
+    """
     left = Counter(before) if before is not None else Counter[str]()
     findings: list[Finding] = []
+    shared: dict[tuple[str, str, bool, str], list[tuple[Rule, Severity, Hit, Waiver | None]]] = {}
     for index, (rule, severity, hit) in enumerate(judged.hits):
         mark = fingerprint(rule.id, hit)
         known = left[mark] > 0
         if known:
             left[mark] -= 1
-        findings.append(renderer.finding(rule, severity, hit, introduced=not known, waiver=judged.waived.get(index)))
+        waiver = judged.waived.get(index)
+        if hit.fold:
+            group = (rule.id, hit.fold, not known, waiver.reason if waiver else "")
+            shared.setdefault(group, []).append((rule, severity, hit, waiver))
+        else:
+            findings.append(renderer.finding(rule, severity, hit, introduced=not known, waiver=waiver))
+    for (_, _, introduced, _), alike in shared.items():
+        rule, severity, hit, waiver = alike[0]
+        if len(alike) > 1:
+            hit = _folded(hit, [other for _, _, other, _ in alike[1:]])
+        findings.append(renderer.finding(rule, severity, hit, introduced=introduced, waiver=waiver))
     findings.sort(
         key=lambda f: (f.location.path, f.location.line, f.location.column, f.severity.rank, f.rule, f.message)
     )
     return findings
+
+
+def _folded(first: Hit, others: Sequence[Hit]) -> Hit:
+    return msgspec.structs.replace(
+        first,
+        subject=f"{first.fold} (shared)",
+        package="",
+        message=first.message + "; {_alike} more are alike",
+        remedy=first.remedy + " It is the same for each place listed.",
+        params=dict(first.params) | {"_alike": Public(str(len(others)))},
+        related=(*first.related, *((other.place.path, other.place) for other in others)),
+        edits=(),
+    )

@@ -335,6 +335,7 @@ def _scan(
     still: list[str] = []
     hits: dict[str, tuple[Import, ...]] = {}
     unread: dict[str, tuple[str, int]] = {}
+    same: dict[str, list[str]] = {}  # of files with the same bytes only the first is read
     for path, oid, _ in files:
         depth = depth_of(path)
         if oid:
@@ -346,7 +347,10 @@ def _scan(
             if known is not None:
                 found[path] = hits[key] = known
                 continue
-            unread[path] = (key, depth)
+            copies = same.setdefault(key, [])
+            copies.append(path)
+            if len(copies) == 1:
+                unread[path] = (key, depth)
         else:
             unread[path] = ("", depth)
 
@@ -374,12 +378,14 @@ def _scan(
             progress("reading source files", done, len(order))
         for number, size, imports in seen:
             path = order[number]
+            paths = same.get(unread[path][0], [path])
             if size:
                 skipped.add(path)
                 large = ReadError("too-large", f"a source file of {size >> 20} MB")
-                problems.append(_missing(path) if size < 0 else _unread(path, large))
+                problems += [_missing(other) if size < 0 else _unread(other, large) for other in paths]
             else:
-                found[path] = tuple(Import(text, ImportKind.CANDIDATE, start, end) for text, start, end in imports)
+                hit = tuple(Import(text, ImportKind.CANDIDATE, start, end) for text, start, end in imports)
+                found.update(dict.fromkeys(paths, hit))
     changed = False
     for path, (key, _) in unread.items():
         if key and path not in skipped:
@@ -426,7 +432,7 @@ def _needles(policy: Policy, manifests: Iterable[Manifest]) -> tuple[bytes, ...]
     found.discard("")
     shortest = sorted(found, key=len)
     return tuple(
-        name.encode()
+        name.encode(errors="surrogatepass")
         for index, name in enumerate(shortest)
         if not any(name.startswith(other) for other in shortest[:index])
     )

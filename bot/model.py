@@ -106,7 +106,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     ``message`` and ``remedy`` are templates over ``params``. ``subject`` is what the finding is about (a
     specifier, a field, a file) and with rule, package and path makes the fingerprint: it must hold no
     line number and nothing that an unrelated change would move.
-    ``package`` is the open package concerned, ``npm:@acme/x``, or empty.
+    ``package`` is the open package concerned, ``npm:@acme/x``, or empty. Hits of one rule with the same ``fold`` are one
+    trouble that many members share: reports show them as one finding with a list, each still counts on its own for
+    waivers and against a base.
     """
 
     place: Place
@@ -119,6 +121,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     related: tuple[tuple[str, Place], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     edits: tuple[Edit, ...] = ()
+    fold: str = ""
 
 
 class NotChecked(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,12 +6,13 @@ public place only through code that says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import msgspec
 
-__all__ = ["Private", "Public", "Text", "fill", "printable"]
+__all__ = ["Private", "Public", "Text", "fill", "printable", "redact"]
 
 
 class Public(msgspec.Struct, frozen=True, tag=True):
@@ -47,6 +48,27 @@ def fill(template: str, values: Mapping[str, Text], *, public: bool) -> str:
         name: "[private]" if public and isinstance(value, Private) else value.value for name, value in values.items()
     }
     return template.format_map(shown)
+
+
+def redact(value: object, names: Sequence[str]) -> object:
+    """Plain data (dicts, lists, strings) with every private name in it replaced by ``[private]``, whatever its case.
+
+    The last screen before text goes where anyone may read it: a rule that called a value public may have been wrong.
+    """
+    if not names:
+        return value
+    pattern = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)), re.IGNORECASE)
+
+    def screen(part: object) -> object:
+        if isinstance(part, str):
+            return pattern.sub("[private]", part)
+        if isinstance(part, dict):
+            return {screen(key): screen(item) for key, item in part.items()}
+        if isinstance(part, list | tuple):
+            return [screen(item) for item in part]
+        return part
+
+    return screen(value)
 
 
 def printable(text: str, *, newline: bool = False) -> str:

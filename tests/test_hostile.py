@@ -9,17 +9,17 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.commands import common
+from bot.rules import ALL
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import Outcome, Repository, check, git, npm_lock, policy, product, ringfence, rules_of, stock
+from tests.world import Outcome, Repository, check, git, npm_lock, policy, product, rendered, ringfence, rules_of, stock
 
 DEEP = 'import { parse } from "@acme/core/src/parser.js"\n'
-FORMATS = ["terminal", "json", "sarif", "github"]
 
 
 @pytest.fixture
@@ -48,18 +48,18 @@ def sane(done: Outcome) -> Outcome:
     return done
 
 
-def all_formats(where: Path, *arguments: str) -> dict[str, Outcome]:
-    """One run in every format, and `fix`, `explain` and `init` beside them; all of them sane."""
-    outcomes = {name: sane(ringfence("check", where, "--format", name, *arguments)) for name in FORMATS}
-    assert len({done.code for done in outcomes.values()}) == 1
+def all_formats(where: Path) -> dict[str, str]:
+    """One run in every format, and `fix` and `init` beside them; all of them sane."""
+    done = sane(check(where))
+    run = common.check(common.Options(path=where), ALL)
+    texts = rendered(run.report)
     for name in ("terminal", "github"):
-        text = outcomes[name].out
-        assert not any(ord(char) < 32 and char not in "\n" for char in text), text
-    json.loads(outcomes["json"].out)
-    json.loads(outcomes["sarif"].out)
+        assert not any(ord(char) < 32 and char not in "\n" for char in texts[name]), texts[name]
+    assert json.loads(texts["json"])["findings"] == done.report["findings"]
+    json.loads(texts["sarif"])
     sane(ringfence("fix", where, "--dry-run"))
     sane(ringfence("init", where, "--stdout"))
-    return outcomes
+    return texts
 
 
 # -- links -----------------------------------------------------------------------------------------
@@ -252,10 +252,10 @@ def test_paths_that_lead_out_are_not_read(shop: Repository, outside: Path) -> No
     lock["packages"]["/etc"] = {"version": "1.0.0"}
     lock["packages"]["a/../../outside"] = {"version": "1.0.0"}
     shop.commit({"package.json": manifest, "package-lock.json": lock, "pnpm-workspace.yaml": 'packages: ["../*", "/"]\n'})
-    outcomes = all_formats(shop.path)
-    found = dict.fromkeys(f["subject"] for f in outcomes["json"].report["findings"] if f["rule"] == "side-door-source")
+    texts = all_formats(shop.path)
+    found = {f["subject"] for f in json.loads(texts["json"])["findings"] if f["rule"] == "side-door-source"}
     assert "dependencies.@acme/core" in found
-    assert not any("stolen" in done.out + done.err for done in outcomes.values())
+    assert not any("stolen" in text for text in texts.values())
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -279,34 +279,33 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("name", ODD, ids=lambda name: ascii(name)[2:-1])
-@pytest.mark.parametrize("git_less", [False, True], ids=["git", "folder"])
-def test_file_names_of_every_kind(shop: Repository, name: bytes, git_less: bool) -> None:
-    for folder in (b"src/", b"odd-" + name.replace(b"/", b"") + b"/"):
-        file = os.fsencode(shop.path) + b"/" + folder + name
-        os.makedirs(os.path.dirname(file), exist_ok=True)
-        with open(file, "wb") as handle:
-            handle.write(DEEP.encode() + b'import "../../../../out.js"\n')
-    bad = os.fsencode(shop.path) + b"/odd-" + name.replace(b"/", b"") + b"/package.json"
-    with open(bad, "wb") as handle:
-        handle.write(b'{"name": "x", "private": true, "dependencies": {"@acme/core": "^1.0.0"')
+def test_file_names_of_every_kind(shop: Repository) -> None:
+    for name in ODD:
+        odd = b"odd-" + name.replace(b"/", b"") + b"/"
+        for folder in (b"src/", odd):
+            file = os.fsencode(shop.path) + b"/" + folder + name
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            with open(file, "wb") as handle:
+                handle.write(DEEP.encode() + b'import "../../../../out.js"\n')
+        with open(os.fsencode(shop.path) + b"/" + odd + b"package.json", "wb") as handle:
+            handle.write(b'{"name": "x", "private": true, "dependencies": {"@acme/core": "^1.0.0"')
     shop.git("add", "--all")
     shop.git("commit", "-q", "-m", "odd")
-    if git_less:
-        subprocess.run(["rm", "-rf", ".git"], cwd=shop.path, check=True)
-    outcomes = all_formats(shop.path)
-    assert len(rules_of(outcomes["json"].report)) == 4
-    assert len(outcomes["json"].report["not_checked"]) == 1
-    for line in outcomes["github"].out.splitlines():
+    texts = all_formats(shop.path)
+    report = json.loads(texts["json"])
+    assert len(report["findings"]) == 4 * len(ODD)
+    assert len(report["not_checked"]) == len(ODD)
+    assert {os.fsencode(f["location"]["path"]) for f in report["findings"]} >= {b"src/" + name for name in ODD if name[:1] != b"\xff"}
+    for line in texts["github"].splitlines():
         assert re.match(r"::(error|warning|notice|group|endgroup)( [^:]*)?::|(?!\s*::)", line), line
-    if not git_less:
-        first = outcomes["json"].report
-        assert len(rules_of(check(shop, "--rev", "HEAD").report)) == 4
-        assert check(shop, "--base", "HEAD").code == 0
-        assert len(first["findings"]) == 4
-        mended = ringfence("fix", shop.path, "--json")
-        assert json.loads(mended.out)["changed"] is True
-        assert {f["rule"] for f in check(shop).report["findings"]} == {"path-escape"}
+    assert len(rules_of(check(shop, "--rev", "HEAD").report)) == 4 * len(ODD)
+    assert check(shop, "--base", "HEAD").code == 0
+    assert json.loads(ringfence("fix", shop.path, "--json").out)["changed"] is True
+    assert {f["rule"] for f in check(shop).report["findings"]} == {"path-escape"}
+    subprocess.run(["rm", "-rf", ".git"], cwd=shop.path, check=True)
+    report = json.loads(all_formats(shop.path)["json"])
+    assert {f["rule"] for f in report["findings"]} == {"path-escape"}
+    assert len(report["findings"]) == 2 * len(ODD)
 
 
 BRACES = [
@@ -348,6 +347,21 @@ def test_text_from_the_repository_is_never_a_template(registry: LoopbackRegistry
     all_formats(Repository(tmp_path / "shop", files).path)
 
 
+def test_many_names_that_look_like_templates(shop: Repository) -> None:
+    """Findings that are alike are joined into one that lists the others."""
+    manifest = json.loads(shop.read("package.json"))
+    lock = json.loads(shop.read("package-lock.json"))
+    for number in range(40):
+        lock["packages"][f"node_modules/{{x{number}.y}}"] = {"version": "1.0.0", "integrity": "sha512-AAAA"}
+        lock["packages"][f"packages/{{y{number}}}"] = {"name": f"{{y{number}}}", "version": "1.0.0"}
+        lock["packages"][""]["dependencies"][f"{{z{number}!r}}"] = "^1.0.0"
+        manifest["dependencies"][f"{{z{number}!r}}"] = "1.x"
+    shop.commit({"package.json": manifest, "package-lock.json": lock})
+    found = json.loads(all_formats(shop.path)["json"])["findings"]
+    assert any("39 more are alike" in finding["message"] for finding in found)
+    assert any("{z7!r}" in finding["message"] for finding in found)
+
+
 def test_braces_in_what_policy_says(registry: LoopbackRegistry, tmp_path: Path) -> None:
     more = (
         '[private]\nnames = ["{package.__class__}", "a{b"]\nmembers = ["{x}/*", "(["]\npackages = ["@acme/{x}-*"]\n'
@@ -356,8 +370,8 @@ def test_braces_in_what_policy_says(registry: LoopbackRegistry, tmp_path: Path) 
         '[[waiver]]\nrule = "deep-import"\nreason = "{x} %s {0} \\u001b[31m"\nowner = "{owner}"\nexpires = 2999-01-01\n'
     )
     files = product(registry, stock(registry), more=more) | {"src/main.js": DEEP}
-    outcomes = all_formats(Repository(tmp_path / "shop", files).path)
-    assert outcomes["json"].report["summary"]["waived"] == 1
+    texts = all_formats(Repository(tmp_path / "shop", files).path)
+    assert json.loads(texts["json"])["summary"]["waived"] == 1
 
 
 # -- bytes -----------------------------------------------------------------------------------------
@@ -418,16 +432,6 @@ def test_bytes_of_every_kind_in_the_policy(shop: Repository, data: bytes) -> Non
     assert done.code == 2
     assert "ringfence.toml" in done.err
     assert len(done.err) < 2000
-
-
-@pytest.fixture
-def little_memory() -> Iterator[None]:
-    """Less address space than a file of 150 MB read twice would take."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 1024 * 1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.mark.parametrize("name", ["src/huge.js", "sub/package.json", "sub/yarn.lock", "sub/pnpm-lock.yaml"])

@@ -16,9 +16,25 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli import run
+from bot.model import Report
+from bot.report import github, json_report, sarif, terminal
+from bot.rules import ALL
 from tests.registry.loopback import LoopbackRegistry
 
-__all__ = ["Outcome", "Repository", "git", "npm_lock", "policy", "product", "ringfence", "rules_of", "stock", "without_time"]
+__all__ = [
+    "Outcome",
+    "Repository",
+    "check",
+    "git",
+    "npm_lock",
+    "policy",
+    "product",
+    "rendered",
+    "ringfence",
+    "rules_of",
+    "stock",
+    "without_time",
+]
 
 Content = str | bytes | Mapping[str, Any] | Sequence[Any]
 
@@ -114,6 +130,16 @@ def ringfence(*arguments: str | Path) -> Outcome:
 def check(repository: Repository | Path, *arguments: str | Path) -> Outcome:
     """``ringfence check --json``."""
     return ringfence("check", repository.path if isinstance(repository, Repository) else repository, "--json", *arguments)
+
+
+def rendered(report: Report) -> dict[str, str]:
+    """A report in every format."""
+    return {
+        "terminal": terminal.render(report, colour=False, width=100, verbose=True, everything=True),
+        "json": json_report.render(report),
+        "sarif": sarif.render(report, ALL),
+        "github": github.render(report),
+    }
 
 
 def rules_of(report: Mapping[str, Any], *, introduced: bool | None = None) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bot.errors import RingfenceError
-from bot.model import Report
+from bot.model import Report, Severity
 
 __all__ = ["check"]
 
@@ -107,6 +107,7 @@ def check(
         only=only,
         public=bool(os.environ.get("CI")) if public is None else public,
         progress=sys.stderr.isatty(),
+        fail_on=Severity(fail_on),
     )
     run = common.check(options, ALL)
     for notice in run.notices:
@@ -122,16 +123,7 @@ def check(
         click.echo(f"{run.report.verdict}: report written to {output}", err=True)
     if run.crashed:
         return 70
-    return _exit_code(run.report, fail_on)
-
-
-def _exit_code(report: Report, fail_on: str) -> int:
-    if report.mode == "observe":
-        return 0
-    worst = ("error", "warning", "note").index(fail_on)
-    if any(f.introduced and not f.waived and f.severity.rank <= worst for f in report.findings):
-        return 1
-    return 2 if report.not_checked else 0
+    return {"pass": 0, "fail": 1, "incomplete": 2}[run.report.verdict]
 
 
 def _write(output: Path, text: str) -> None:

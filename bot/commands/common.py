@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
 from bot.load import Loaded, load
-from bot.model import Finding, NotChecked, Report, Severity, Summary
+from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.names import PackageName
-from bot.policy import Policy
+from bot.policy import Policy, Waiver
 from bot.repo import Repo
 from bot.rule import (
     AskCommitted,
@@ -31,8 +35,10 @@ from bot.rule import (
     Rule,
     Unknown,
 )
+from bot.rules import PLANNED
 from bot.sources.base import MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
+from bot.text import redact
 
 if TYPE_CHECKING:
     from bot.registry.cache import Cache
@@ -57,7 +63,7 @@ class Options:
     public: bool = False
     disk: bool = False
     progress: bool = False
-    verbose: bool = False
+    fail_on: Severity = Severity.ERROR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +84,7 @@ class Run:
     judged: Judged
     repo: Repo
     notices: tuple[str, ...] = ()
+    private_names: tuple[str, ...] = ()
 
 
 def version() -> str:
@@ -132,8 +139,10 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
                 where=label or str(path),
                 remedy="Name a file that is there.",
             ) from None
-        documents[label or str(path)] = data
-        return label or str(path), data
+        # The repository's own file keeps its plain name for itself: places tell the two apart by it.
+        name = label or (f"./{path}" if str(path) == POLICY_FILE else str(path))
+        documents[name] = data
+        return name, data
 
     overlay = options.overlay or (
         Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
@@ -147,10 +156,39 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         # Where the overlay lies is nobody's business in a log.
         overlay_file=given(overlay, "overlay", "the overlay"),
         open_patterns=options.open_patterns,
-        rule_ids={rule.id: rule.severity for rule in rules},
+        # A policy may speak of rules that this version does not have yet: they are listed as not run.
+        rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
     )
+    requests = _requested(options, source, policy)
+    if requests:
+        policy = dataclasses.replace(policy, notes=policy.notes + requests)
     return Opened(source=source, policy=policy, documents=documents)
+
+
+def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
+    """The waivers that a change brings: requests, without effect until they are merged."""
+    if options.base is None:
+        return ()
+    try:
+        tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
+    except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return ()
+    waivers = tables.get("waiver", ())
+    brought = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
+    return tuple(
+        f"a waiver for {waiver.rule} ({waiver.path or waiver.package or 'everything'}) is requested: it has no effect until it is merged"
+        for waiver in brought
+        if waiver not in policy.tables.waiver
+    )
+
+
+def _is_waiver(value: object) -> bool:
+    try:
+        msgspec.convert(value, Waiver)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
@@ -158,7 +196,10 @@ def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
     if options.base is not None:
         try:
             tip = open_source(options.path, revision=options.base)
-            return POLICY_FILE, tip.read(POLICY_FILE)
+            try:
+                return POLICY_FILE, tip.read(POLICY_FILE)
+            finally:
+                tip.close()
         except MissingObjectError:
             pass  # the change that brings the first policy is judged by it
     try:
@@ -204,17 +245,40 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         opened.source.close()
     renderer = Renderer(_reader(opened), public=options.public)
     findings = located(judged, renderer, before=before)
+    not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in policy.tables.rules]
     report = _report(
         opened,
         options,
         loaded,
-        judged,
+        dataclasses.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
         findings,
         [renderer.not_checked(problem) for problem in judged.not_checked],
         known,
         Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
     )
-    return Run(report=report, crashed=judged.crashed, judged=judged, repo=loaded.repo, notices=outside.notices)
+    if options.public:
+        report = _screened(report, policy)
+    return Run(
+        report=report,
+        crashed=judged.crashed,
+        judged=judged,
+        repo=loaded.repo,
+        notices=outside.notices,
+        private_names=policy.private_names if options.public else (),
+    )
+
+
+def _screened(report: Report, policy: Policy) -> Report:
+    """A report for everybody: once more without the overlay's names, wherever they stand."""
+    if not policy.private_names:
+        return report
+    plain = msgspec.to_builtins(report)
+    screened = cast(dict[str, Any], redact(plain, policy.private_names))
+    for before, after in zip(plain["findings"], screened["findings"], strict=True):
+        if before != after:
+            # Neither a line nor an edit of it makes sense with a hole in it.
+            after |= {"private": True, "source": "", "edits": []}
+    return msgspec.convert(screened, Report)
 
 
 def _facts_directory() -> Path | None:
@@ -337,7 +401,7 @@ def _committed(source: Source, key: AskCommitted) -> Committed:
 
 def _base(
     options: Options, rules: Sequence[Rule], head: Opened, cache: FactCache, outside: _Outside, progress: Progress
-) -> tuple[Counter[str], set[tuple[str, str, str]]]:
+) -> tuple[Counter[str], Counter[tuple[str, ...]]]:
     """The base's fingerprints, with paths followed through renames, and what could not be checked there."""
     from bot.sources.git import bare_repository_of, git, repository_of, resolve_revision
 
@@ -356,20 +420,33 @@ def _base(
     loaded = load(source, head.policy, cache, progress)
     judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
     marks = Counter(
-        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path)) for rule, _, hit in judged.hits
+        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
+        for index, (rule, _, hit) in enumerate(judged.hits)
+        # What was waived there was no finding there: moved out of its waiver's path it is a new one.
+        if index not in judged.waived
     )
-    known = {(p.rule, p.reason, renamed.get(p.subject, p.subject)) for p in judged.not_checked}
+    known = Counter(_mark(p, renamed) for p in judged.not_checked)
     return marks, known
+
+
+def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        problem.rule,
+        problem.reason,
+        renamed.get(problem.subject, problem.subject),
+        renamed.get(problem.path, problem.path),
+    )
 
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     """Old path -> new path, by git's rename detection, relative to the root that is judged."""
-    from bot.sources.git import git
+    from bot.sources.git import filters_off, git
 
+    where = root_of_path(options.path)
     options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", "--relative"]
     commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
-        git(root_of_path(options.path), "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--")
+        git(where, "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--", environment=filters_off(where))
     ).split("\0")
     moved: dict[str, str] = {}
     index = 0
@@ -397,6 +474,10 @@ def _allowed(problem: NotChecked, policy: Policy) -> bool:
     return False
 
 
+def _folder(source: Source) -> str:
+    return Path(source.label.removesuffix(f" at {source.revision[:12]}") if source.revision else source.label).name
+
+
 def _report(
     opened: Opened,
     options: Options,
@@ -404,7 +485,7 @@ def _report(
     judged: Judged,
     findings: Sequence[Finding],
     not_checked: Sequence[NotChecked],
-    known: set[tuple[str, str, str]] | None,
+    known: Counter[tuple[str, ...]] | None,
     measured: Summary,
 ) -> Report:
     policy = opened.policy
@@ -413,9 +494,14 @@ def _report(
     allowed = [p for p in not_checked if _allowed(p, policy)]
     if known is not None:
         # What the base could not check either is not this change's doing: shown, not deciding.
-        allowed += [p for p in open_questions if (p.rule, p.reason, p.subject) in known]
-        open_questions = [p for p in open_questions if (p.rule, p.reason, p.subject) not in known]
-    failed = any(f.severity is Severity.ERROR for f in decides)
+        left = Counter(known)
+        new: list[NotChecked] = []
+        for problem in open_questions:
+            mark = _mark(problem, {})
+            (allowed if left[mark] > 0 else new).append(problem)
+            left[mark] -= 1
+        open_questions = new
+    failed = any(f.severity.rank <= options.fail_on.rank for f in decides)
     verdict = "fail" if failed else "incomplete" if open_questions else "pass"
     if policy.tables.mode == "observe":
         verdict = "pass"
@@ -433,7 +519,7 @@ def _report(
     )
     return Report(
         version=version(),
-        repository=str(loaded.repo.identity or loaded.repo.folder or Path(opened.source.label).name),
+        repository=str(loaded.repo.identity or loaded.repo.folder or _folder(opened.source)),
         revision=loaded.repo.revision,
         base=options.base or "",
         mode=policy.tables.mode,

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from bot.errors import RingfenceError
-from bot.text import printable
+from bot.text import printable, redact
 
 __all__ = ["fix"]
 
@@ -68,6 +68,7 @@ def fix(
         only=rules,
         offline=offline,
         disk=True,
+        public=bool(os.environ.get("CI")),
         progress=sys.stderr.isatty(),
     )
     run = common.check(options, ALL)
@@ -80,7 +81,7 @@ def fix(
         except Exception as error:
             raise RingfenceError(f"cannot read it: {error}", where=edited, remedy="Mend the working tree.") from None
     planned = plan(wanted, files, unsafe=unsafe)
-    patch = "".join(diff(change) for change in planned.changes)
+    patch = str(redact("".join(diff(change) for change in planned.changes), run.private_names))
     apply = bool(planned.changes) and not dry_run
     if not as_json:
         click.echo(shown(patch, terminal=sys.stdout.isatty()), nl=False)

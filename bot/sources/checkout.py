@@ -11,7 +11,7 @@ from pathlib import Path
 from bot.errors import RingfenceError
 from bot.names import RepoName
 from bot.sources.base import MAX_FILE, Entry, MissingObjectError, TooLargeError
-from bot.sources.git import Objects, ask_identity, read_identity, read_objects, start
+from bot.sources.git import Objects, ask_identity, filters_off, read_identity, read_objects, start
 
 __all__ = ["Checkout", "read_beneath"]
 
@@ -71,6 +71,7 @@ class Checkout:
             self._root,
             ["diff-files", "--name-only", "--relative", "-z", "--ignore-submodules=all"],
             quiet=True,
+            environment=filters_off(self._root),
         )
         self.identity: RepoName | None = read_identity(origin) if origin is not None else None
         self.folder: str | None = root.name if named else None

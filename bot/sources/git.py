@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import IO
@@ -17,6 +17,7 @@ __all__ = [
     "Objects",
     "ask_identity",
     "bare_repository_of",
+    "filters_off",
     "git",
     "identity_of",
     "read_identity",
@@ -42,15 +43,40 @@ def _environment() -> dict[str, str]:
     return kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
+def filters_off(where: str | os.PathLike[str]) -> Mapping[str, str]:
+    """The environment that takes the programs away which a repository's configuration names as filters.
+
+    To be given to every git that compares files on disk: it would run them to know what a file is like in git.
+    """
+    process = start(where, ["config", "--name-only", "-z", "--get-regexp", r"^filter\."], quiet=True)
+    out, _ = process.communicate()
+    names = dict.fromkeys(key.rpartition(".")[0] for key in os.fsdecode(out).split("\0") if key)
+    settings = [
+        (f"{name}.{key}", value)
+        for name in names
+        for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
+    ]
+    # Not as -c name=value, since a name may hold an equals sign.
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for index, (key, value) in enumerate(settings):
+        environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return environment
+
+
 def start(
-    where: str | os.PathLike[str], arguments: Sequence[str], *, stdin: bool = False, quiet: bool = False
+    where: str | os.PathLike[str],
+    arguments: Sequence[str],
+    *,
+    stdin: bool = False,
+    quiet: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start git in a directory; ``quiet`` for a process whose words nobody will read."""
     try:
         return subprocess.Popen(
             ["git", *_SAFE, *arguments],
             cwd=where,
-            env=_environment(),
+            env={**_environment(), **(environment or {})},
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if quiet else subprocess.PIPE,
@@ -59,9 +85,9 @@ def start(
         raise RingfenceError("git is not installed", remedy="Install git 2.36 or newer and run again.") from None
 
 
-def git(where: str | os.PathLike[str], *arguments: str) -> bytes:
+def git(where: str | os.PathLike[str], *arguments: str, environment: Mapping[str, str] | None = None) -> bytes:
     """Run git and give what it prints. Raises `RingfenceError` with git's own words."""
-    process = start(where, arguments)
+    process = start(where, arguments, environment=environment)
     out, err = process.communicate()
     if process.returncode:
         words = err.decode(errors="replace").strip().splitlines()

@@ -114,7 +114,7 @@ def _comparators(part: str) -> bool | None:
                 continue
         # What any version meets becomes nothing, and counts where it is not between two others.
         anything = found is None or (found[1] in "xX*" and token[0] not in "<>")
-        if found is not None and not anything and (_too_large(found) or len(token) > _MAX_LENGTH):
+        if found is not None and not anything and (_too_large(found) or len(token.lstrip("<>=~^")) > _MAX_LENGTH):
             return None
         valid = valid or not anything or index in (0, len(tokens) - 1)
     return valid

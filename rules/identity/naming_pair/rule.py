@@ -245,22 +245,7 @@ def _fold(troubles: list[_Trouble], members: int, policy: Policy) -> list[Hit]:
         by_kind.setdefault(trouble.kind, []).append(trouble)
     hits: list[Hit] = []
     for kind, group in by_kind.items():
-        if len(group) >= _SHARED and len(group) * 2 > members:
-            first = group[0]
-            params = first.params | {"count": Public(str(len(group))), "of": Public(str(members))}
-            hits.append(
-                Hit(
-                    place=first.place,
-                    subject=f"{kind} (shared)",
-                    message=f"{first.message}; so do {{count}} of {{of}} members",
-                    remedy=first.remedy + " It is the same for each member listed.",
-                    params=params,
-                    severity=first.severity,
-                    related=tuple((t.place.path, t.place) for t in group[1:]),
-                    evidence=_evidence(first, policy),
-                )
-            )
-            continue
+        fold = kind if len(group) >= _SHARED and len(group) * 2 > members else ""
         hits += [
             Hit(
                 place=t.place,
@@ -271,6 +256,7 @@ def _fold(troubles: list[_Trouble], members: int, policy: Policy) -> list[Hit]:
                 params=t.params,
                 severity=t.severity,
                 evidence=_evidence(t, policy),
+                fold=fold,
             )
             for t in group
         ]

@@ -115,12 +115,13 @@ def _hit(lock: Lock, item: Drift, others: list[Drift], policy: Policy) -> Hit:
         "lock": Public(lock.path),
         "count": Public(str(len(others))),
     }
+    gone = item.what == "member-stale"  # its manifest is not there: nothing can point at it
     message = _MESSAGES[item.what]
     if others:
         message += "; {count} more are alike"
     remedy = "Run the package manager's install and commit {lock}."
     remedy += " A frozen install refuses this." if item.refused else " A frozen install accepts it all the same."
-    place = item.lock if item.what == "member-stale" else item.manifest
+    place = item.lock if gone else item.manifest
     return Hit(
         place=place,
         subject=f"{item.what} {item.package}" if not others else f"{item.what} (shared)",
@@ -130,9 +131,14 @@ def _hit(lock: Lock, item: Drift, others: list[Drift], policy: Policy) -> Hit:
         params=params,
         severity=None if item.refused else Severity.WARNING,
         related=((("in the lock", item.lock),) if place is not item.lock and item.lock.pointer else ())
-        + tuple((other.package, other.manifest) for other in others),
+        + tuple(("the same here", other.lock if gone else other.manifest) for other in others),
         evidence=(
-            Evidence(kind="declaration", text="the manifest says {wanted}", params=params, place=item.manifest),
+            Evidence(
+                kind="declaration",
+                text="there is no such manifest" if gone else "the manifest says {wanted}",
+                params=params,
+                place=None if gone else item.manifest,
+            ),
             Evidence(kind="lock", text="the lock says {found}", params=params, place=item.lock or Place(lock.path)),
         ),
     )

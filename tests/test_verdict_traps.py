@@ -1,0 +1,182 @@
+"""Ways in which a verdict could lie: folds, waivers, bases, public reports. Each was met once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.registry.loopback import LoopbackRegistry
+from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
+
+NAMING = '[naming]\nnpm = ["@acme/{x}"]\n[[naming.monorepo]]\nrepository = "acme/mono"\nmember = "apps/{x}"\n'
+
+
+def _monorepo(path: Path, names: dict[str, str], more: str = "") -> Repository:
+    """A monorepo of open members: directory -> package."""
+    files: dict[str, object] = {
+        "ringfence.toml": f'[open]\npackages = ["@acme/*"]\nrepositories = ["acme/mono"]\n{more}{NAMING}',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+    }
+    for directory, name in names.items():
+        field = {"url": "github:acme/mono", "directory": f"apps/{directory}"}
+        files[f"apps/{directory}/package.json"] = {"name": f"@acme/{name}", "version": "1.0.0", "repository": field}
+    repository = Repository(path, files)  # type: ignore[arg-type]
+    repository.git("remote", "add", "origin", "https://github.com/acme/mono.git")
+    return repository
+
+
+def test_a_folded_finding_counts_each_member_against_the_base(tmp_path: Path) -> None:
+    wrong = {f"m{i}": f"x{i}" for i in range(5)}
+    repository = _monorepo(tmp_path / "r", wrong | {"m5": "m5", "m6": "m6", "m7": "m7"})
+    repository.commit()
+    repository.git("tag", "base")
+    report = check(repository, "--rule", "naming-pair", "--offline").report
+    assert len(report["findings"]) == 1, "what most members share is one finding"
+    assert len(report["findings"][0]["related"]) == 4
+
+    manifest = json.loads(repository.read("apps/m5/package.json"))
+    repository.write({"apps/m5/package.json": manifest | {"name": "@acme/x5"}})
+    outcome = check(repository, "--rule", "naming-pair", "--offline", "--base", "base")
+    assert outcome.code == 1, "a sixth wrong member is introduced"
+    new = [f for f in outcome.report["findings"] if f["introduced"]]
+    assert [f["location"]["path"] for f in new] == ["apps/m5/package.json"]
+
+    repository.write({"apps/m5/package.json": manifest})
+    mended = json.loads(repository.read("apps/m0/package.json"))
+    repository.write({"apps/m0/package.json": mended | {"name": "@acme/m0"}})
+    outcome = check(repository, "--rule", "naming-pair", "--offline", "--base", "base")
+    assert outcome.code == 0, "mending one member introduces nothing"
+
+
+def test_a_waiver_for_one_member_covers_that_member_alone(tmp_path: Path) -> None:
+    waiver = '[[waiver]]\nrule = "naming-pair"\npath = "apps/m0/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    repository = _monorepo(tmp_path / "r", {f"m{i}": f"x{i}" for i in range(6)}, waiver)
+    outcome = check(repository, "--rule", "naming-pair", "--offline", "--all")
+    assert outcome.code == 1
+    assert sorted(bool(f["waived"]) for f in outcome.report["findings"]) == [False, True]
+
+
+def test_a_waiver_speaks_of_one_ecosystem(tmp_path: Path) -> None:
+    waiver = '[[waiver]]\nrule = "floating-pin"\npackage = "{}"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    manifest = {"name": "shop", "private": True, "dependencies": {"acme-core": "^1.0.0"}}
+    for package, code in (("pypi:acme-core", 1), ("acme-core", 0)):
+        toml = '[open]\npackages = ["acme-*", "pypi:acme-*"]\n' + waiver.format(package)
+        repository = Repository(tmp_path / str(code), {"ringfence.toml": toml, "package.json": manifest})
+        assert check(repository, "--rule", "floating-pin", "--offline").code == code
+
+
+def test_moving_a_file_out_of_its_waiver_is_a_new_finding(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    integrity = stock(registry)
+    waiver = '[[waiver]]\nrule = "deep-import"\npath = "old/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    files = product(registry, integrity, more=waiver) | {"old/a.js": 'import "@acme/core/src/secret.js"\n' * 3}
+    repository = Repository(tmp_path / "r", files)
+    repository.commit()
+    repository.git("tag", "base")
+    repository.git("mv", "old", "new")
+    outcome = check(repository, "--rule", "deep-import", "--base", "base")
+    assert outcome.code == 1
+    assert ("deep-import", "new/a.js") in rules_of(outcome.report, introduced=True)
+
+
+def test_a_waiver_that_the_change_brings_is_a_request(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    integrity = stock(registry)
+    repository = Repository(tmp_path / "r", product(registry, integrity))
+    repository.commit()
+    repository.git("tag", "base")
+    waiver = '[[waiver]]\nrule = "deep-import"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    repository.write({"ringfence.toml": policy(registry, waiver), "src/b.js": 'import "@acme/core/src/secret.js"\n'})
+    repository.commit()
+    outcome = check(repository, "--base", "base")
+    assert outcome.code == 1
+    assert any("is requested" in line and "deep-import" in line for line in outcome.report["assumed"])
+
+
+def test_the_verdict_follows_what_fails_the_run(tmp_path: Path) -> None:
+    files = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n',
+        "package.json": {"name": "mono", "private": True, "workspaces": ["apps/*"]},
+        "apps/gone/README.md": "left behind\n",
+    }
+    repository = Repository(tmp_path / "r", files)
+    for wanted, code, verdict in (("error", 0, "pass"), ("warning", 1, "fail")):
+        outcome = check(repository, "--offline", "--fail-on", wanted)
+        assert (outcome.code, outcome.report["verdict"]) == (code, verdict)
+
+
+def test_an_organisations_file_is_told_from_the_repositorys_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An organisation's waiver speaks of many repositories: that it covers nothing in this one is no finding."""
+    waiver = '[[waiver]]\nrule = "floating-pin"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    shared = tmp_path / "org"
+    shared.mkdir()
+    (shared / "ringfence.toml").write_text('[open]\npackages = ["@acme/*"]\n' + waiver)
+    repository = Repository(tmp_path / "r", {"package.json": {"name": "shop", "private": True}})
+    monkeypatch.chdir(shared)
+    for label in ("ringfence.toml", str(shared / "ringfence.toml")):
+        assert check(repository, "--policy", label, "--offline").report["findings"] == []
+
+
+def test_a_policy_may_speak_of_rules_that_are_planned(tmp_path: Path) -> None:
+    toml = '[open]\npackages = ["@acme/*"]\n[rules]\nunused-core = "off"\n'
+    repository = Repository(tmp_path / "r", {"ringfence.toml": toml, "package.json": {"name": "shop", "private": True}})
+    report = check(repository, "--offline").report
+    assert {"rule": "unused-core", "reason": "not in this version"} in report["not_run"]
+
+
+def test_a_lone_surrogate_in_a_name_is_no_bug(tmp_path: Path) -> None:
+    files = {
+        "package.json": '{"name": "shop", "private": true, "dependencies": {"@acme/c\\ud800": "^1"}}',
+        "b.js": 'import "../../\\ud800"\nimport "@acme/core/\\ud800"\n',
+    }
+    repository = Repository(tmp_path / "r", files)
+    for format_ in ("json", "terminal", "sarif", "github"):
+        outcome = ringfence("check", repository.path, "--open", "@acme/*", "--offline", "--format", format_)
+        assert outcome.code in (1, 2), outcome.err
+
+
+SECRET = "zebra-billing"
+
+
+@pytest.mark.parametrize("format_", ["json", "terminal", "sarif", "github"])
+def test_nothing_of_the_overlay_is_printed_in_public(tmp_path: Path, registry: LoopbackRegistry, format_: str) -> None:
+    """Private names in every place that a report could take text from."""
+    integrity = stock(registry)
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text(
+        f'[private]\nnames = ["{SECRET}"]\npackages = ["@acme-secret/*"]\nrepositories = ["acme-hidden/*"]\n'
+    )
+    files = product(registry, integrity) | {
+        "package.json": '{ "name": "shop", "version": "1.0.0", "private": true, "dependencies": {'
+        ' "@acme-secret/x": "1.0.0", "@acme/core": "^1.2.3", "@acme/tool": "github:acme-hidden/zebra#main",'
+        f' "@acme/{SECRET}": "1.0.0" }} }}',
+        f"{SECRET}/package.json": "{ broken",
+        f"{SECRET}/a.js": 'import "@acme/core/src/secret.js"; import "@acme-secret/x/y"; import "../../out"\n',
+    }
+    repository = Repository(tmp_path / "r", files)
+    repository.git("remote", "add", "origin", "https://github.com/acme-hidden/zebra.git")
+    outcome = ringfence("check", repository.path, "--overlay", overlay, "--public", "--all", "-v", "--format", format_)
+    assert outcome.code == 1, outcome.err
+    for name in (SECRET, "@acme-secret", "acme-hidden"):
+        assert name not in outcome.out + outcome.err
+    assert "[private]" in outcome.out
+    assert not [path for path in registry.paths() if SECRET in path or "secret" in path], "nor asked of a registry"
+    private = ringfence("check", repository.path, "--overlay", overlay, "--private", "--all", "--format", format_)
+    assert SECRET in private.out, "on a workstation the names are shown"
+
+
+def test_a_fix_shows_nothing_private_in_a_log(
+    tmp_path: Path, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integrity = stock(registry)
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text('[private]\npackages = ["@acme-secret/*"]\n')
+    files = product(registry, integrity)
+    line = b'{"@acme/core": "^1.2.3", "@acme-secret/x": "1.0.0"}'
+    files["package.json"] = b'{"name": "shop", "version": "1.0.0", "private": true, "dependencies": ' + line + b"}\n"
+    repository = Repository(tmp_path / "r", files)
+    monkeypatch.setenv("CI", "true")
+    outcome = ringfence("fix", repository.path, "--overlay", overlay, "--dry-run", "--unsafe")
+    assert "acme-secret" not in outcome.out + outcome.err
