@@ -17,8 +17,15 @@ _PROCESSES = 4  # more would wait for the disk and cost memory
 _PARTS = 200  # a part's number is one byte
 
 
-def in_parts(work: Callable[[Sequence[T]], bytes], items: Sequence[T], size: int) -> Iterator[bytes]:
+def in_parts(
+    work: Callable[[Sequence[T]], bytes],
+    items: Sequence[T],
+    size: int,
+    meanwhile: Callable[[], None] | None = None,
+) -> Iterator[bytes]:
     """What ``work`` makes of each part of the items (``size`` items, more where there are very many), in no order.
+
+    ``meanwhile`` is what this process does first, while others have begun with the parts.
 
     ``work`` runs in this process and in forked ones, so that it must answer in bytes and leave nothing behind. What a forked process did
     not finish, whatever befell it, is done here. Where only one core is there, the system is not Linux, or
@@ -28,6 +35,8 @@ def in_parts(work: Callable[[Sequence[T]], bytes], items: Sequence[T], size: int
     parts = [items[begin : begin + size] for begin in range(0, len(items), size)]
     helpers = min(len(parts), _cores(), _PROCESSES) - 1
     if helpers < 1:
+        if meanwhile is not None:
+            meanwhile()
         yield from map(work, parts)
         return
     # Each process takes the next part's number from one pipe: a slow one takes fewer.
@@ -49,6 +58,8 @@ def in_parts(work: Callable[[Sequence[T]], bytes], items: Sequence[T], size: int
                 _help(work, parts, numbers, written)
             os.close(written)
             children.append((child, answers))
+        if meanwhile is not None:
+            meanwhile()
         while number := os.read(numbers, 1):
             left.discard(number[0])
             yield work(parts[number[0]])

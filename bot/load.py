@@ -35,7 +35,6 @@ SOURCE_SUFFIXES = (
     ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
 )  # fmt: skip
 _SOURCE_MAX = 20 * 1024 * 1024
-_DOCUMENTS_PART = 48  # manifests and locks that a process reads in one go
 _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
@@ -78,16 +77,26 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     documents = [entry for entry in documents if not matches_any(entry.path, ignore)]
     ignored -= len(documents)
 
-    facts = _read_documents(source, documents, cache, problems)
+    first = [entry for entry in documents if _base(entry.path) not in LOCK_NAMES]
+    facts = _read_documents(source, first, cache, problems)
     manifests = [_installable(fact) for fact in facts if isinstance(fact, Manifest)]
     pnpm = tuple(fact for fact in facts if isinstance(fact, PnpmWorkspace))
-    locks = tuple(fact for fact in facts if isinstance(fact, Lock))
     paths = {entry.path for entry in entries if entry.kind == "file"}
     linked = link_members(manifests, pnpm, paths)
+
+    locks: tuple[Lock, ...] = ()
+
+    def read_locks() -> None:
+        nonlocal locks
+        rest = [entry for entry in documents if _base(entry.path) in LOCK_NAMES]
+        locks = tuple(fact for fact in _read_documents(source, rest, cache, problems) if isinstance(fact, Lock))
+
+    # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
+    found, left_out = _scan(
+        source, sources, linked.roots, linked.manifests, policy, cache, problems, progress, read_locks
+    )
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
     governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
-
-    found, left_out = _scan(source, sources, linked.roots, linked.manifests, policy, cache, problems, progress)
     repo = Repo(
         identity=source.identity,
         folder=source.folder,
@@ -105,6 +114,10 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         files=len(sources),
     )
     return Loaded(repo=repo, not_checked=tuple(problems), ignored=ignored + left_out)
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _ghosts(
@@ -211,42 +224,24 @@ def _read_documents(
             except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be read again
                 continue
     encoder = msgspec.msgpack.Encoder()
-    missing = [entry.path for entry in documents if entry.path not in facts]
-
-    def read_all(paths: Sequence[str]) -> bytes:
-        """What is in some documents, encoded as the cache keeps it; those that cannot be encoded are left out."""
-        seen: list[tuple[str, bytes, tuple[str, str, str, int | None] | None]] = []
-        for path, data in source.read_many(paths):
-            read = _reader_of(path)
-            if data is None or read is None:
-                seen.append((path, b"", None))
-                continue
-            try:
-                seen.append((path, encoder.encode(_Fact.of(read(path, data))), None))
-            except ReadError as error:
-                seen.append((path, b"", (error.reason, error.detail, error.remedy, error.line)))
-            except (UnicodeEncodeError, TypeError, OverflowError):
-                continue
-        return marshal.dumps(seen)
-
     fresh: list[tuple[bytes, bytes]] = []
-    for answer in in_parts(read_all, missing, _DOCUMENTS_PART):
-        for path, encoded, trouble in marshal.loads(answer):  # noqa: S302  (what `read_all` said)
-            if trouble is not None:
-                reason, detail, remedy, line = trouble
-                problems.append(_unread(path, ReadError(reason, detail, remedy=remedy, line=line)))
-            elif not encoded:
-                problems.append(_missing(path))
-            else:
-                facts[path] = decoder.decode(encoded).fact()
-                if path in keys:
-                    fresh.append((keys[path], encoded))
-    bad = {problem.path for problem in problems}
-    # Not everything that JSON can say fits the cache: such a file is read here, and again next time.
-    for path, data in source.read_many([path for path in missing if path not in facts and path not in bad]):
+    for path, data in source.read_many([entry.path for entry in documents if entry.path not in facts]):
         read = _reader_of(path)
-        if data is not None and read is not None:
-            facts[path] = read(path, data)
+        if data is None:
+            problems.append(_missing(path))
+            continue
+        if read is None:
+            continue
+        try:
+            facts[path] = fact = read(path, data)
+        except ReadError as error:
+            problems.append(_unread(path, error))
+            continue
+        if path in keys:
+            try:
+                fresh.append((keys[path], encoder.encode(_Fact.of(fact))))
+            except (UnicodeEncodeError, TypeError, OverflowError):
+                continue  # not everything that JSON can say fits the cache: read it again next time
     if fresh:
         cache.put_many(fresh)
     return [facts[entry.path] for entry in documents if entry.path in facts]
@@ -316,6 +311,7 @@ def _scan(
     cache: FactCache,
     problems: list[NotChecked],
     progress: Progress | None,
+    meanwhile: Callable[[], None],
 ) -> tuple[dict[str, SourceFile], int]:
     """Candidate imports of every source file that has any, by path; and how many such files policy ignores."""
     scopes = _needles(policy, manifests)
@@ -371,7 +367,7 @@ def _scan(
 
     done = 0
     skipped: set[str] = set()
-    for answer in in_parts(look, range(len(order)), _PART):
+    for answer in in_parts(look, range(len(order)), _PART, meanwhile):
         count, seen = marshal.loads(answer)  # noqa: S302  (what `look` said in a process of ours)
         done += count
         if progress is not None:

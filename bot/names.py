@@ -17,6 +17,7 @@ __all__ = [
     "Pattern",
     "RepoName",
     "compile_pattern",
+    "find_word",
     "is_npm_name",
     "join",
     "matches_any",
@@ -148,6 +149,8 @@ class RepoName(NamedTuple):
             return None
         name = parts[1].removesuffix(".git")
         host = host.lower().removeprefix("www.").removeprefix("ssh.")
+        if host == "codeload.github.com":  # where the forge's own archives are fetched from
+            host = "github.com"
         return cls(host, parts[0], name) if name else None
 
     def key(self) -> tuple[str, str, str]:
@@ -224,6 +227,24 @@ def matches_any(text: str, patterns: Iterable[str]) -> str | None:
         if compile_pattern(pattern).match(text) is not None:
             return pattern
     return None
+
+
+def find_word(text: str, names: tuple[str, ...]) -> str | None:
+    """The first of these names that stands in a text as a word of its own, as the text spells it; None when none does.
+
+    ``platform-todos`` is a word of ``cd ../platform-todos && make``, and of neither ``platform-todos-like`` nor
+    ``my-platform-todos``.
+    """
+    pattern = _words(names)
+    found = pattern.search(text) if pattern is not None else None
+    return found[0] if found else None
+
+
+@lru_cache(maxsize=64)
+def _words(names: tuple[str, ...]) -> re.Pattern[str] | None:
+    if not names:
+        return None
+    return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, names)) + r")(?![\w-])", re.IGNORECASE)
 
 
 def registry_host(url: str) -> str:

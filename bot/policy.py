@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from bot.model import Evidence, Place, Severity
-from bot.names import PackageName, Pattern, RepoName, compile_pattern, matches_any
+from bot.names import PackageName, Pattern, RepoName, compile_pattern, find_word, matches_any
 from bot.text import Private, Public, Text
 
 __all__ = [
@@ -420,8 +420,14 @@ class Policy:
     # -- sides -----------------------------------------------------------------------------
 
     def side_of_package(self, package: PackageName) -> Side:
-        """By name alone: private patterns win, then open ones."""
+        """By name alone: private patterns and names win, then open ones.
+
+        A private name counts wherever it stands as a word in the name without its scope: ``platform-todos`` makes
+        ``@acme/platform-todos`` private, and leaves ``@acme/platform-todos-like`` alone.
+        """
         if _package_match(package, self.tables.private.packages) is not None:
+            return Side.PRIVATE
+        if _is_named(package, self.tables.private.names):
             return Side.PRIVATE
         if _package_match(package, self.tables.open.packages) is not None:
             return Side.OPEN
@@ -433,22 +439,29 @@ class Policy:
             return Side.UNMATCHED
         if any(repository_matches(repository, pattern) for pattern in self.tables.private.repositories):
             return Side.PRIVATE
+        if find_word(repository.name, self.tables.private.names) is not None:
+            return Side.PRIVATE
         if any(repository_matches(repository, pattern) for pattern in self.tables.open.repositories):
             return Side.OPEN
         return Side.UNMATCHED
 
-    def side_of_root(self, repository: RepoName | None, directory: str, package: PackageName | None) -> Side:
+    def side_of_root(
+        self, repository: RepoName | None, directory: str, package: PackageName | None, *, unpublished: bool = False
+    ) -> Side:
         """The side of a package root: any private pattern wins, then any open one, then *unmatched*.
 
-        ``directory`` is the root's path in the repository, ``""`` for the repository itself.
+        ``directory`` is the root's path in the repository, ``""`` for the repository itself. ``unpublished``: its
+        manifest is never published, so that an open package's name alone does not make it open.
         """
         sides = [self.side_of_repository(repository)]
         if package is not None:
-            sides.append(self.side_of_package(package))
+            named = self.side_of_package(package)
+            if named is not Side.OPEN or not unpublished:
+                sides.append(named)
         if directory:
             if matches_any(directory, self.tables.private.members):
                 sides.append(Side.PRIVATE)
-            elif matches_any(directory, self.tables.open.members):
+            elif matches_any(directory, (*self.tables.open.members, *self.tables.open.published)):
                 sides.append(Side.OPEN)
         for side in (Side.PRIVATE, Side.OPEN):
             if side in sides:
@@ -458,6 +471,11 @@ class Policy:
     def counts_as(self, side: Side) -> Side:
         """Open or private: what *unmatched* counts as."""
         return Side(self.tables.unmatched) if side is Side.UNMATCHED else side
+
+    def mirror_is_enough(self, ecosystem: str) -> bool:
+        """Whether what a mirror says of an ecosystem's packages decides: policy says so of every mirror that it names."""
+        table = self.tables.registry.get("npm" if ecosystem == "npm" else "pypi")
+        return table is not None and bool(table.mirrors) and all(mirror.enough for mirror in table.mirrors)
 
     # -- words -----------------------------------------------------------------------------
 
@@ -495,6 +513,12 @@ def _package_match(package: PackageName, patterns: tuple[str, ...]) -> str | Non
         if ecosystem == package.ecosystem and wanted.match(package.name) is not None:
             return pattern
     return None
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_named(package: PackageName, names: tuple[str, ...]) -> bool:
+    whole = package.name.lower()
+    return find_word(package.bare, names) is not None or any(name.lower() == whole for name in names)
 
 
 @lru_cache(maxsize=1024)

@@ -113,9 +113,25 @@ class Repo:
         root = self.root_of(path)
         sides: dict[str, Side] = self._once("sides", dict)
         if root.directory not in sides:
-            side = policy.side_of_root(self.identity, root.directory, root.package)
-            sides[root.directory] = policy.counts_as(side)
+            sides[root.directory] = policy.counts_as(self.stated_side(policy, root))
         return sides[root.directory]
+
+    def stated_side(self, policy: Policy, root: Root) -> Side:
+        """What policy says of a package root: open, private, or *unmatched*.
+
+        One that says ``"private": true`` is not open by its name alone: a product may carry a name of the open scope.
+        It is where an open package stands in the same repository, whose tooling, tests or site it then is.
+        """
+        unpublished = root.manifest is not None and root.manifest.private
+        if unpublished and self._once("holds_open", lambda: any(self._is_released(policy, r) for r in self.roots)):
+            unpublished = False
+        return policy.side_of_root(self.identity, root.directory, root.package, unpublished=unpublished)
+
+    def _is_released(self, policy: Policy, root: Root) -> bool:
+        """An open package root that strangers get as a package."""
+        if root.manifest is None or root.manifest.private or root.manifest.template:
+            return False
+        return policy.side_of_root(self.identity, root.directory, root.package) is Side.OPEN
 
     def is_open(self, policy: Policy, package: PackageName) -> bool:
         """Whether this is an open package: by name, and no private member of this repository."""
@@ -132,7 +148,7 @@ class Repo:
         root = self.root_named(package.name) if package.ecosystem == "npm" else None
         if root is None or root.manifest is None:
             return True
-        if policy.counts_as(policy.side_of_root(self.identity, root.directory, root.package)) is Side.PRIVATE:
+        if policy.counts_as(self.stated_side(policy, root)) is Side.PRIVATE:
             return False
         return not root.manifest.private or is_published(policy, root)
 
