@@ -294,6 +294,7 @@ def _registry_answer(key: AskVersion | AskPackage | AskPublished, registry: Mapp
             integrity=given or None,
             shasum=document.get("shasum"),
             deprecated=document.get("deprecated"),
+            mirrored=document.get("mirrored", False),
             source="the case's registry",
         )
     manifest = {"name": key.package.name, "version": key.version} | document.get("manifest", {})

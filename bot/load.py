@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import marshal
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,14 +24,17 @@ from bot.halves import in_parts
 from bot.link.locks import govern
 from bot.link.members import link_members
 from bot.model import NotChecked
-from bot.names import PackageName, matches_any
+from bot.names import PackageName, compile_pattern, matches_any
 from bot.policy import Policy, Side
 from bot.readers.javascript.candidates import Needles, candidates
 from bot.readers.npm import LOCK_NAMES, lock_reader
 from bot.repo import Repo
 from bot.sources.base import Entry, Source
 
-__all__ = ["SOURCE_SUFFIXES", "Loaded", "Progress", "load"]
+if TYPE_CHECKING:
+    from bot.readers.javascript.imports import ParsedImports
+
+__all__ = ["SOURCE_SUFFIXES", "Loaded", "Progress", "load", "parse_many"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -35,6 +42,7 @@ SOURCE_SUFFIXES = (
     ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
 )  # fmt: skip
 _SOURCE_MAX = 20 * 1024 * 1024
+_PARSED_PART = 4  # files that a process parses in one go
 _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
@@ -66,23 +74,32 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
                 problems.append(_missing(entry.path))
             continue
         name = entry.path.rpartition("/")[2]
-        if name in _DOCUMENTS or name in LOCK_NAMES:
+        if name in _DOCUMENTS or name in LOCK_NAMES or entry.path == _LERNA:
             if entry.kind == "file":
                 documents.append(entry)
             elif not matches_any(entry.path, ignore):
                 problems.append(_linked(entry))
-        elif (name in _UNREAD or (python and _is_python(name))) and not matches_any(entry.path, ignore):
+        elif (_is_unread_lock(name) or (python and _is_python(name))) and not matches_any(entry.path, ignore):
             problems.append(_unsupported(entry.path, name))
-    ignored = len(documents)
+    paths = {entry.path for entry in entries if entry.kind == "file"}
+    left_out = _ignored(paths, ignore)
     documents = [entry for entry in documents if not matches_any(entry.path, ignore)]
-    ignored -= len(documents)
+    problems += [_unsupported(path, _base(path)) for path in _unread_manifests(paths) if path not in left_out]
 
     first = [entry for entry in documents if _base(entry.path) not in LOCK_NAMES]
     facts = _read_documents(source, first, cache, problems)
     manifests = [_installable(fact) for fact in facts if isinstance(fact, Manifest)]
-    pnpm = tuple(fact for fact in facts if isinstance(fact, PnpmWorkspace))
-    paths = {entry.path for entry in entries if entry.kind == "file"}
-    linked = link_members(manifests, pnpm, paths)
+    workspaces = [fact for fact in facts if isinstance(fact, PnpmWorkspace)]
+    pnpm = tuple(fact for fact in workspaces if fact.path != _LERNA)
+    sides = policy.tables
+    linked = link_members(
+        manifests,
+        pnpm,
+        paths,
+        listed=(*sides.open.members, *sides.private.members),
+        published=sides.open.published,
+        lerna=[glob for fact in workspaces if fact.path == _LERNA for glob in fact.workspaces],
+    )
 
     locks: tuple[Lock, ...] = ()
 
@@ -92,8 +109,17 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         locks = tuple(fact for fact in _read_documents(source, rest, cache, problems) if isinstance(fact, Lock))
 
     # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
-    found, left_out = _scan(
-        source, sources, linked.roots, linked.manifests, policy, cache, problems, progress, read_locks
+    found = _scan(
+        source,
+        sources,
+        linked.roots,
+        linked.manifests,
+        policy,
+        cache,
+        problems,
+        progress,
+        read_locks,
+        [entry.path for entry in entries if entry.kind == "link" and _is_importable(entry.path)],
     )
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
     governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
@@ -101,23 +127,39 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         identity=source.identity,
         folder=source.folder,
         revision=source.revision,
-        paths=frozenset(paths),
+        paths=frozenset(paths - left_out),
         links={entry.path: entry.kind for entry in entries if entry.kind != "file"},
         manifests=tuple(linked.manifests),
         pnpm_workspaces=pnpm,
         locks=locks,
-        unread_locks=frozenset(p.path for p in problems if p.path.rpartition("/")[2] in LOCK_NAMES | _UNREAD.keys()),
+        unread_locks=frozenset(
+            p.path for p in problems if _base(p.path) in LOCK_NAMES or _is_unread_lock(_base(p.path))
+        ),
         roots=tuple(linked.roots),
         governs=governs,
         ghosts=_ghosts(linked.ghosts, ignore),
         sources=found,
-        files=len(sources),
+        files=sum(1 for entry in sources if entry.path not in left_out),
     )
-    return Loaded(repo=repo, not_checked=tuple(problems), ignored=ignored + left_out)
+    return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out))
+
+
+def _is_importable(link: str) -> bool:
+    """Whether a symbolic link may stand for a folder of sources or for a source file, by its name alone."""
+    name = _base(link)
+    return name.endswith(SOURCE_SUFFIXES) or ("." not in name and not name.isupper())
 
 
 def _base(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def _ignored(paths: set[str], patterns: tuple[str, ...]) -> set[str]:
+    """The paths that policy leaves out."""
+    found: set[str] = set()
+    for pattern in patterns:
+        found.update(filter(compile_pattern(pattern).regex.fullmatch, paths))
+    return found
 
 
 def _ghosts(
@@ -132,7 +174,13 @@ def _ghosts(
 _UNREAD = {
     "deno.lock": "Deno's lockfile is not read: pin open packages in a package.json with a lockfile of its own.",
     "vlt-lock.json": "vlt's lockfile is not read: keep a package-lock.json beside it.",
+    "shrinkwrap.yaml": "pnpm's old lockfile is not read: let a pnpm of today write pnpm-lock.yaml.",
+    "package.yaml": "Only package.json is read: write the manifest as JSON.",
+    "package.json5": "Only package.json is read: write the manifest as JSON.",
 }
+_UNREAD_MANIFESTS = ("package.yaml", "package.json5")
+_BRANCH_LOCK = re.compile(r"pnpm-lock\..+\.yaml")
+_LERNA = "lerna.json"
 _PYTHON = re.compile(
     r"pyproject\.toml|requirements[\w.-]*\.(?:txt|in)|setup\.cfg|uv\.lock|poetry\.lock|pdm\.lock|pylock[\w.-]*\.toml|Pipfile(?:\.lock)?"
 )
@@ -142,14 +190,30 @@ def _is_python(name: str) -> bool:
     return _PYTHON.fullmatch(name) is not None
 
 
+def _is_unread_lock(name: str) -> bool:
+    return (name in _UNREAD and name not in _UNREAD_MANIFESTS) or _BRANCH_LOCK.fullmatch(name) is not None
+
+
+def _unread_manifests(paths: set[str]) -> list[str]:
+    """``package.yaml`` and ``package.json5``, which pnpm alone reads, and only where there is no ``package.json``."""
+    found = [path for path in paths if path.endswith(_UNREAD_MANIFESTS) and _base(path) in _UNREAD_MANIFESTS]
+    if not found or not any(_base(path).startswith(("pnpm-workspace.", "pnpm-lock.", "shrinkwrap.")) for path in paths):
+        return []  # other tools (Haskell's hpack) call their manifest package.yaml, too
+    return sorted(path for path in found if path.rpartition("package.")[0] + "package.json" not in paths)
+
+
 def _unsupported(path: str, name: str) -> NotChecked:
+    if _BRANCH_LOCK.fullmatch(name):
+        remedy = "A branch's lockfile is not read: let pnpm merge it into pnpm-lock.yaml."
+    else:
+        remedy = _UNREAD.get(
+            name, "Python's manifests and locks are not read yet: allow this in [not_checked], knowing it."
+        )
     return NotChecked(
         reason="unsupported-format",
         subject=name,
         detail=f"{path} is in a format that this version does not read",
-        remedy=_UNREAD.get(
-            name, "Python's manifests and locks are not read yet: allow this in [not_checked], knowing it."
-        ),
+        remedy=remedy,
         path=path,
     )
 
@@ -199,9 +263,15 @@ _DOCUMENTS: dict[str, Callable[[str, bytes], _FACT_TYPES]] = {
 }
 
 
+def _read_lerna(path: str, data: bytes) -> _FACT_TYPES:
+    from bot.readers.npm.lerna import read_lerna
+
+    return read_lerna(path, data)
+
+
 def _reader_of(path: str) -> Callable[[str, bytes], _FACT_TYPES] | None:
-    name = path.rpartition("/")[2]
-    return _DOCUMENTS.get(name) or lock_reader(name)
+    name = _base(path)
+    return _read_lerna if path == _LERNA else _DOCUMENTS.get(name) or lock_reader(name)
 
 
 def _read_documents(
@@ -312,10 +382,11 @@ def _scan(
     problems: list[NotChecked],
     progress: Progress | None,
     meanwhile: Callable[[], None],
-) -> tuple[dict[str, SourceFile], int]:
-    """Candidate imports of every source file that has any, by path; and how many such files policy ignores."""
-    scopes = _needles(policy, manifests)
-    depth_of = _depths(list(roots))
+    links: Iterable[str] = (),
+) -> dict[str, SourceFile]:
+    """Candidate imports of every source file that has any and that policy does not ignore, by path."""
+    scopes = _needles(policy, manifests, _private_members(source, policy, roots))
+    depth_of = _depths(list(roots), links)
     version = reader_version("readers/javascript", "facts")
     digest = hashlib.sha256(b"\0".join([version.encode(), source.label.encode(errors="replace"), *scopes])).digest()
     kept = _Scan("", {})
@@ -393,8 +464,76 @@ def _scan(
     if changed:
         cache.put_snapshot(digest, _encoded(still, hits))
     ignore = policy.tables.ignore.paths
-    judged = {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
-    return judged, len(found) - len(judged)
+    return {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
+
+
+def parse_many(
+    source: Source, paths: Sequence[str], cache: FactCache
+) -> Iterator[tuple[str, ParsedImports | ReadError]]:
+    """Source files as a parser sees them, in no order, from the cache where it has them.
+
+    A `ReadError` stands for what cannot be read; its reason may be ``missing-object`` too.
+    """
+    from bot.readers.javascript.imports import ParsedImports
+
+    version = reader_version("readers/javascript", "facts") + _grammars()
+    oids = {entry.path: entry.oid for entry in source.entries()}
+    keys = {
+        # The suffix says which language it is; the rest of the path is no part of what is parsed.
+        path: hashlib.sha256(
+            f"parsed\0{version}\0{oids[path]}\0{_base(path)}".encode(errors="surrogateescape")
+        ).digest()
+        for path in paths
+        if oids.get(path)
+    }
+    kept = cache.get_many(keys.values())
+    decoder = msgspec.msgpack.Decoder(ParsedImports)
+    left: list[str] = []
+    for path in paths:
+        try:
+            yield path, decoder.decode(kept[keys[path]])
+        except (KeyError, msgspec.MsgspecError, TypeError):
+            left.append(path)
+
+    def parse(paths: Sequence[str]) -> bytes:
+        return marshal.dumps([(path, *_parsed(path, data)) for path, data in source.read_many(paths)])
+
+    fresh: list[tuple[bytes, bytes]] = []
+    for answer in in_parts(parse, left, _PARSED_PART):
+        for path, trouble, imports, broken in marshal.loads(answer):  # noqa: S302  (what `parse` said)
+            if trouble is not None:
+                yield path, ReadError(*trouble)
+                continue
+            found = ParsedImports(tuple(Import(text, ImportKind(kind), *rest) for text, kind, *rest in imports), broken)
+            if path in keys:
+                with contextlib.suppress(UnicodeEncodeError):
+                    fresh.append((keys[path], msgspec.msgpack.encode(found)))
+            yield path, found
+    if fresh:
+        cache.put_many(fresh)
+
+
+def _grammars() -> str:
+    """The parser's and the grammars' own versions, told by their files."""
+    found = [find_spec(name) for name in ("tree_sitter", "tree_sitter_javascript", "tree_sitter_typescript")]
+    files = [os.stat(spec.origin) for spec in found if spec is not None and spec.origin is not None]
+    return "".join(f" {file.st_size}:{file.st_mtime_ns}" for file in files)
+
+
+_Plain = tuple[str, str, int, int, tuple[str, ...], bool]
+
+
+def _parsed(path: str, data: bytes | None) -> tuple[tuple[str, str] | None, list[_Plain], bool]:
+    from bot.readers.javascript.imports import parse_imports
+
+    if data is None:
+        return ("missing-object", "the file cannot be read"), [], False
+    try:
+        found = parse_imports(path, data)
+    except ReadError as error:
+        return (error.reason, error.detail), [], False
+    plain = [(i.specifier, i.kind.value, i.start, i.end, i.names, i.types) for i in found.imports]
+    return None, plain, found.broken
 
 
 def _encoded(clean: list[str], hits: dict[str, tuple[Import, ...]]) -> bytes:
@@ -413,19 +552,29 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _needles(policy: Policy, manifests: Iterable[Manifest]) -> tuple[bytes, ...]:
-    """What to look for: the literal beginnings of open and private package names, and aliases of open packages."""
+def _private_members(source: Source, policy: Policy, roots: Iterable[Root]) -> Iterable[str]:
+    """The names of members that policy calls private, whatever they are, where something open could import them."""
+    sides = [(root.package, policy.side_of_root(source.identity, root.directory, root.package)) for root in roots]
+    if all(policy.counts_as(side) is Side.PRIVATE for _, side in sides):
+        return ()
+    return [package.name for package, side in sides if side is Side.PRIVATE and package is not None and package.name]
+
+
+def _needles(policy: Policy, manifests: Iterable[Manifest], private: Iterable[str] = ()) -> tuple[bytes, ...]:
+    """What to look for: the literal beginnings of open and private package names, private members' names, and aliases
+    of open packages. A pattern that begins with a wildcard has no literal beginning: every specifier may match it."""
     patterns = [*policy.tables.open.packages, *policy.tables.private.packages, *policy.tables.private.names]
     found = {_literal(PackageName.parse(p).name) for p in patterns if PackageName.parse(p).ecosystem == "npm"}
+    found.update(private)
     for manifest in manifests:
         for declaration in manifest.declarations:
             if (
                 declaration.alias
+                and declaration.local
                 and policy.side_of_package(PackageName.npm(declaration.name)) is Side.OPEN
                 and declaration.local != declaration.name
             ):
                 found.add(declaration.local)
-    found.discard("")
     shortest = sorted(found, key=len)
     return tuple(
         name.encode(errors="surrogatepass")
@@ -441,11 +590,16 @@ def _literal(pattern: str) -> str:
     return pattern
 
 
-def _depths(roots: list[Root]) -> Callable[[str], int]:
+def _depths(roots: list[Root], links: Iterable[str] = ()) -> Callable[[str], int]:
     """How many consecutive ``../`` leave a file's package root: its folders below it, plus one. 0 (every relative
-    specifier counts) where another package root lies inside, since a path may then lead into it."""
+    specifier counts) where another package root lies inside, since a path may then lead into it; a symbolic link likewise."""
     directories = {root.directory for root in roots}
     holders: set[str] = set()
+    for link in links:
+        above = link.rpartition("/")[0]
+        while above and above not in directories:
+            above = above.rpartition("/")[0]
+        holders.add(above)
     for inner in directories:
         outer = inner
         while outer:

@@ -255,6 +255,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     waived: Annotated[int, Meta(description="Findings that a waiver covers.")] = 0
     before: Annotated[int, Meta(description="Findings that the base had already.")] = 0
     files: Annotated[int, Meta(description="Source files that were looked at.")] = 0
+    ignored: Annotated[int, Meta(description="Tracked files that policy leaves out.")] = 0
     judged: Annotated[int, Meta(description="Facts judged, summed over the rules.")] = 0
     parsed: Annotated[int, Meta(description="Source files that a parser read in full, after the cheap filter.")] = 0
     requests: Annotated[int, Meta(description="Requests to package registries; answers from the cache are none.")] = 0

@@ -99,6 +99,11 @@ class Repo:
             nearest[directory] = found
         return nearest[directory]
 
+    def in_template(self, path: str) -> bool:
+        """Whether a file belongs to a template, whose names are placeholders: nothing in it is installed as it stands."""
+        manifest = self.manifest_of(path)
+        return manifest is not None and manifest.template
+
     def declarations(self) -> Iterator[tuple[Manifest, Declaration]]:
         """Every declaration of every manifest that is not a template."""
         for manifest in self.manifests:

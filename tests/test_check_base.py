@@ -95,9 +95,7 @@ def test_a_copy_is_news(shop: Repository) -> None:
     assert rules_of(check(shop, "--base", "main").report, introduced=True) == [("deep-import", "src/copy.js")]
 
 
-def test_a_member_that_moves_takes_its_findings_along(
-    registry: LoopbackRegistry, tmp_path: Path
-) -> None:
+def test_a_member_that_moves_takes_its_findings_along(registry: LoopbackRegistry, tmp_path: Path) -> None:
     stock(registry)
     files = {
         "ringfence.toml": policy(registry),
@@ -211,9 +209,7 @@ def test_the_policy_is_that_of_the_bases_tip(shop: Repository, registry: Loopbac
     assert check(shop, "--base", "main").code == 0
 
 
-def test_the_change_that_brings_the_first_policy_is_judged_by_it(
-    registry: LoopbackRegistry, tmp_path: Path
-) -> None:
+def test_the_change_that_brings_the_first_policy_is_judged_by_it(registry: LoopbackRegistry, tmp_path: Path) -> None:
     files = product(registry, stock(registry))
     first = files.pop("ringfence.toml")
     shop = Repository(tmp_path / "shop", files | {"src/old.js": DEEP})

@@ -66,7 +66,20 @@ rule = "deep-import"
 """
 
 NAMES = st.sampled_from(
-    ["@acme/core", "@acme/ui", "@acme/secret-x", "solo", "left-pad", "@other/x", "moonshot", "@acme/", "{x}", "", "é", "\ud800"]
+    [
+        "@acme/core",
+        "@acme/ui",
+        "@acme/secret-x",
+        "solo",
+        "left-pad",
+        "@other/x",
+        "moonshot",
+        "@acme/",
+        "{x}",
+        "",
+        "é",
+        "\ud800",
+    ]
 )
 VERSIONS = st.sampled_from(["1.2.3", "1.2.4-rc.1", "2.0.0", "9.9.9", "", "x", "1.2.3+b", "01.2.3", "v1.2.3", "{0}"])
 SPECS = st.one_of(
@@ -121,7 +134,9 @@ ENTRY = or_junk(
         {"version": or_junk(VERSIONS)},
         optional={
             "name": NAMES,
-            "resolved": st.sampled_from(["https://x.example.test/c.tgz", "packages/a", "file:../x", "git+ssh://x/y#z", ""]),
+            "resolved": st.sampled_from(
+                ["https://x.example.test/c.tgz", "packages/a", "file:../x", "git+ssh://x/y#z", ""]
+            ),
             "integrity": st.sampled_from(["sha512-AAAA", "sha1-x", "odd", "sha512-" + "A" * 86 + "=="]),
             "link": st.booleans(),
             "dependencies": TABLE,
@@ -150,7 +165,11 @@ PNPM_LOCK = st.builds(
         DIRECTORIES.map(lambda d: d or "."),
         or_junk(
             st.fixed_dictionaries(
-                {"dependencies": st.dictionaries(NAMES, st.fixed_dictionaries({"specifier": SPECS, "version": SPECS}), max_size=3)}
+                {
+                    "dependencies": st.dictionaries(
+                        NAMES, st.fixed_dictionaries({"specifier": SPECS, "version": SPECS}), max_size=3
+                    )
+                }
             )
         ),
         max_size=3,
@@ -162,12 +181,27 @@ PNPM_LOCK = st.builds(
     ),
 )
 YARN_LOCK = st.lists(
-    st.builds('"{0}@{1}":\n  version "{2}"\n  resolved "https://x.example.test/c.tgz#abc"\n'.format, NAMES, SPECS, VERSIONS), max_size=4
+    st.builds(
+        '"{0}@{1}":\n  version "{2}"\n  resolved "https://x.example.test/c.tgz#abc"\n'.format, NAMES, SPECS, VERSIONS
+    ),
+    max_size=4,
 ).map(lambda entries: "# yarn lockfile v1\n\n" + "\n".join(entries))
 SPECIFIER = st.one_of(
-    st.builds("{}{}".format, NAMES, st.sampled_from(["", "/parse", "/src/parser.js", "/src/x.js?raw", "/../x", "/", "/package.json"])),
+    st.builds(
+        "{}{}".format,
+        NAMES,
+        st.sampled_from(["", "/parse", "/src/parser.js", "/src/x.js?raw", "/../x", "/", "/package.json"]),
+    ),
     st.sampled_from(
-        ["../x.js", "../../out.js", "../../../../../etc/passwd", "/abs/olute.js", "./a.js", "../../packages/b/x.js", "../open/core/y.js"]
+        [
+            "../x.js",
+            "../../out.js",
+            "../../../../../etc/passwd",
+            "/abs/olute.js",
+            "./a.js",
+            "../../packages/b/x.js",
+            "../open/core/y.js",
+        ]
     ),
 )
 QUOTED = SPECIFIER.map(lambda text: json.dumps(text, ensure_ascii=True))
@@ -183,7 +217,9 @@ STATEMENT = st.one_of(
     st.text(max_size=20),
 )  # fmt: skip
 SOURCE = st.builds(
-    lambda lines, end, vue: ("<script setup>" + end if vue else "") + end.join(lines) + (end + "</script>" if vue else ""),
+    lambda lines, end, vue: (
+        ("<script setup>" + end if vue else "") + end.join(lines) + (end + "</script>" if vue else "")
+    ),
     st.lists(STATEMENT, max_size=5),
     st.sampled_from(["\n", "\r\n", "\r", "\u2028", " "]),
     st.booleans(),
@@ -255,7 +291,9 @@ def answers(files: Mapping[str, bytes], weather: int) -> Any:
             return Released(package=key.package, version="1.2.3", integrity="sha512-" + "A" * 86 + "==", shasum=None)
         assert isinstance(key, AskPublished)
         exports = [{".": "./index.js", "./parse": "./src/parser.js"}, "./index.js", None][weather]
-        manifest: dict[str, object] = {"name": key.package.name, "version": "1.2.3"} | ({"exports": exports} if exports else {})
+        manifest: dict[str, object] = {"name": key.package.name, "version": "1.2.3"} | (
+            {"exports": exports} if exports else {}
+        )
         return Published(
             package=key.package, version="1.2.3", manifest=manifest, files=frozenset({"index.js", "src/parser.js"})
         )

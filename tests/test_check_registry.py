@@ -107,9 +107,7 @@ def test_a_registry_that_is_not_there(tmp_path: Path, registry: LoopbackRegistry
     assert {p[0] for p in problems(report)} == {"unreleased-pin", "lock-source", "deep-import"}
 
 
-def test_a_tarball_that_is_not_what_the_registry_says(
-    tmp_path: Path, registry: LoopbackRegistry
-) -> None:
+def test_a_tarball_that_is_not_what_the_registry_says(tmp_path: Path, registry: LoopbackRegistry) -> None:
     integrity = registry.publish("@acme/core", "1.2.3", dist={"integrity": "sha512-" + "A" * 86 + "=="})
     assert integrity
     shop = Repository(tmp_path / "shop", product(registry, "sha512-" + "A" * 86 + "=="))
@@ -174,6 +172,22 @@ def test_only_open_names_are_ever_asked(tmp_path: Path, registry: LoopbackRegist
     assert "@acme/core" in asked(registry)
     assert asked(registry) <= {"@acme/core"}
     assert all(a.headers.get("Authorization") is None and a.method == "GET" for a in registry.asked)
+
+
+def test_what_head_calls_private_is_not_asked_for_the_base_either(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    files = product(registry, stock(registry))
+    manifest: Any = files["package.json"]
+    manifest["dependencies"]["@acme/hidden"] = "1.0.0"
+    shop = Repository(tmp_path / "shop", files)
+    shop.git("checkout", "-q", "-b", "change")
+    shop.commit(
+        {
+            "package.json": manifest | {"workspaces": ["packages/*"]},
+            "packages/hidden/package.json": {"name": "@acme/hidden", "version": "1.0.0", "private": True},
+        }
+    )
+    check(shop, "--base", "main")
+    assert asked(registry) == {"@acme/core"}
 
 
 def test_versions_that_are_none_are_never_asked(tmp_path: Path, registry: LoopbackRegistry) -> None:

@@ -91,7 +91,9 @@ def test_a_dry_run_shows_all_and_changes_nothing(floating: Repository) -> None:
 
 def test_the_diff_is_one_that_git_applies(floating: Repository) -> None:
     patch = fix(floating, "--dry-run").out
-    done = subprocess.run(["git", "apply", "-"], cwd=floating.path, input=patch.encode(), capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", "apply", "-"], cwd=floating.path, input=patch.encode(), capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert check(floating).code == 0
 
@@ -131,7 +133,9 @@ def test_a_finding_without_an_edit_is_no_error(floating: Repository) -> None:
 
 # -- and nothing else ------------------------------------------------------------------------------
 
-TABBED = '{\n\t"name" : "shop", "private":true,\n\n\t"dependencies"  : { "@acme\\/core" :"^1.2.0" } , "é": "\\u00e9 ☃"\n}'
+TABBED = (
+    '{\n\t"name" : "shop", "private":true,\n\n\t"dependencies"  : { "@acme\\/core" :"^1.2.0" } , "é": "\\u00e9 ☃"\n}'
+)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +332,14 @@ def tool(command: list[str], where: Path, home: Path, registry: LoopbackRegistry
         "no_proxy": "127.0.0.1",
     }
     return subprocess.run(
-        command, cwd=where, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120
+        command,
+        cwd=where,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
     )
 
 
@@ -428,7 +439,9 @@ def test_a_catalog_line_is_changed_where_it_stands(registry: LoopbackRegistry, t
     del files["package.json"]["workspaces"]
     files["package.json"]["dependencies"] = {"@acme/core": "catalog:"}
     files["packages/web/package.json"]["dependencies"] = {"@acme/core": "catalog:"}
-    workspaces = "packages:\n  - packages/*\nminimumReleaseAge: 0\ncatalog:\n  # the core\n  '@acme/core': ^1.2.0 # one line\n"
+    workspaces = (
+        "packages:\n  - packages/*\nminimumReleaseAge: 0\ncatalog:\n  # the core\n  '@acme/core': ^1.2.0 # one line\n"
+    )
     files["pnpm-workspace.yaml"] = workspaces
     files["package.json"].pop("devDependencies")
     shop = Repository(tmp_path / "shop", files)

@@ -139,7 +139,7 @@ def marker(tmp_path: Path) -> Path:
 
 def test_nothing_that_gits_configuration_names_is_executed(shop: Repository, marker: Path, tmp_path: Path) -> None:
     program = tmp_path / "program.sh"
-    program.write_text(f"#!/bin/sh\necho \"$0 $*\" >> {marker}\ncat\n")
+    program.write_text(f'#!/bin/sh\necho "$0 $*" >> {marker}\ncat\n')
     program.chmod(0o755)
     hooks = shop.path / ".git/hooks"
     for hook in ("post-index-change", "fsmonitor-watchman", "post-checkout", "reference-transaction"):
@@ -204,9 +204,8 @@ def test_a_hostile_environment_for_git(
 def test_no_python_of_the_repository_is_imported(shop: Repository, marker: Path) -> None:
     planted = f"open({str(marker)!r}, 'w').close()\nraise SystemExit(0)\n"
     shop.commit(
-        {
-            path: planted
-            for path in (
+        dict.fromkeys(
+            (
                 "bot/__init__.py",
                 "bot/cli.py",
                 "click.py",
@@ -216,8 +215,9 @@ def test_no_python_of_the_repository_is_imported(shop: Repository, marker: Path)
                 "json.py",
                 "rules/__init__.py",
                 "httpx/__init__.py",
-            )
-        }
+            ),
+            planted,
+        )
     )
     shop.commit({"src/main.js": DEEP})
     done = subprocess.run(
@@ -234,7 +234,18 @@ def test_paths_that_lead_out_are_not_read(shop: Repository, outside: Path) -> No
     manifest = {
         "name": "shop",
         "private": True,
-        "workspaces": ["../*", "../outside", str(outside), "packages/../../outside", "/etc", "./", ".", "..", "", "a//b"],
+        "workspaces": [
+            "../*",
+            "../outside",
+            str(outside),
+            "packages/../../outside",
+            "/etc",
+            "./",
+            ".",
+            "..",
+            "",
+            "a//b",
+        ],
         "dependencies": {
             "@acme/core": "file:../outside",
             "@acme/a": f"file:{outside}",
@@ -251,10 +262,12 @@ def test_paths_that_lead_out_are_not_read(shop: Repository, outside: Path) -> No
     lock["packages"]["../outside"] = {"name": "@acme/core", "version": "1.0.0"}
     lock["packages"]["/etc"] = {"version": "1.0.0"}
     lock["packages"]["a/../../outside"] = {"version": "1.0.0"}
-    shop.commit({"package.json": manifest, "package-lock.json": lock, "pnpm-workspace.yaml": 'packages: ["../*", "/"]\n'})
+    shop.commit(
+        {"package.json": manifest, "package-lock.json": lock, "pnpm-workspace.yaml": 'packages: ["../*", "/"]\n'}
+    )
     texts = all_formats(shop.path)
     found = {f["subject"] for f in json.loads(texts["json"])["findings"] if f["rule"] == "side-door-source"}
-    assert "dependencies.@acme/core" in found
+    assert any(subject.startswith("dependencies.@acme/core") for subject in found)
     assert not any("stolen" in text for text in texts.values())
 
 
@@ -295,7 +308,9 @@ def test_file_names_of_every_kind(shop: Repository) -> None:
     report = json.loads(texts["json"])
     assert len(report["findings"]) == 4 * len(ODD)
     assert len(report["not_checked"]) == len(ODD)
-    assert {os.fsencode(f["location"]["path"]) for f in report["findings"]} >= {b"src/" + name for name in ODD if name[:1] != b"\xff"}
+    assert {os.fsencode(f["location"]["path"]) for f in report["findings"]} >= {
+        b"src/" + name for name in ODD if name[:1] != b"\xff"
+    }
     for line in texts["github"].splitlines():
         assert re.match(r"::(error|warning|notice|group|endgroup)( [^:]*)?::|(?!\s*::)", line), line
     assert len(rules_of(check(shop, "--rev", "HEAD").report)) == 4 * len(ODD)
@@ -327,8 +342,17 @@ def test_text_from_the_repository_is_never_a_template(registry: LoopbackRegistry
         "workspaces": [text, f"packages/{text}"],
         "scripts": {text: f"npx {name} {text}"},
         "publishConfig": {"access": text, "registry": text},
-        "dependencies": {name: text, "@acme/core": f"^1.0.0{text}", f"alias{text}": f"npm:{name}@{text}", text: "1.0.0"},
-        "devDependencies": {"@acme/ui": f"workspace:{text}", "@acme/cat": f"catalog:{text}", "@acme/git": f"git+ssh://{text}"},
+        "dependencies": {
+            name: text,
+            "@acme/core": f"^1.0.0{text}",
+            f"alias{text}": f"npm:{name}@{text}",
+            text: "1.0.0",
+        },
+        "devDependencies": {
+            "@acme/ui": f"workspace:{text}",
+            "@acme/cat": f"catalog:{text}",
+            "@acme/git": f"git+ssh://{text}",
+        },
         "overrides": {text: text, "@acme/core": {text: text, ".": text}},
     }
     installed: dict[str, Any] = {
@@ -405,7 +429,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param(b'{"a": 1e999999, "b": NaN, "c": ' + b"9" * 5000 + b"}", id="numbers"),
         pytest.param(b'{"name": "\\ud800", "dependencies": {"@acme/\\udfff": "\\ud800"}}', id="lone surrogates"),
         pytest.param(b'{"__proto__": {"x": 1}, "name": {"a": []}, "dependencies": [1, null]}', id="wrong types"),
-        pytest.param(b'{"packages": {"": null, "node_modules/": 3, "node_modules/a": []}, "lockfileVersion": 3}', id="lock"),
+        pytest.param(
+            b'{"packages": {"": null, "node_modules/": 3, "node_modules/a": []}, "lockfileVersion": 3}', id="lock"
+        ),
         pytest.param(b'{"a": 1, "a": 2, "dependencies": {"@acme/core": "1.0.0", "@acme/core": "*"}}', id="duplicates"),
         pytest.param(b"\r\n" * 100_000, id="line ends"),
         pytest.param(bytes(random.Random(7).randbytes(50_000)), id="noise"),
@@ -425,7 +451,9 @@ def test_bytes_of_every_kind_in_every_file(shop: Repository, data: bytes) -> Non
         assert sane(check(shop, *extra)).code == done.code
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"a" * 2_000_000, nested("[", "]").encode(), b"[open]\npackages=1\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xfe", b"a" * 2_000_000, nested("[", "]").encode(), b"[open]\npackages=1\n"]
+)
 def test_bytes_of_every_kind_in_the_policy(shop: Repository, data: bytes) -> None:
     shop.commit({"ringfence.toml": data})
     done = check(shop)
@@ -515,10 +543,23 @@ def test_a_file_without_permission(shop: Repository) -> None:
 def test_ten_thousand_members_and_patterns(registry: LoopbackRegistry, tmp_path: Path) -> None:
     stock(registry)
     shop = Repository(tmp_path / "shop")
-    patterns = ["packages/*", "**/*", "a*a*a*a*a*a*a*a*b", "{a,b,{c,d}}/*", "**/**/**/**/x", "!(x)", "[", "+(a|b)*", *["p/*"] * 50]
+    patterns = [
+        "packages/*",
+        "**/*",
+        "a*a*a*a*a*a*a*a*b",
+        "{a,b,{c,d}}/*",
+        "**/**/**/**/x",
+        "!(x)",
+        "[",
+        "+(a|b)*",
+        *["p/*"] * 50,
+    ]
     root = {"name": "root", "private": True, "workspaces": patterns}
     shop.write({"ringfence.toml": policy(registry), "package.json": root})
-    lines = [b"blob\nmark :1\ndata 2\n{}\n", b"commit refs/heads/main\ncommitter a <a@example.test> 1 +0000\ndata 1\nx\n"]
+    lines = [
+        b"blob\nmark :1\ndata 2\n{}\n",
+        b"commit refs/heads/main\ncommitter a <a@example.test> 1 +0000\ndata 1\nx\n",
+    ]
     lines += [b"M 100644 :1 packages/m%d/package.json\n" % n for n in range(10_000)]
     lines += [b"M 100644 :1 " + b"a/" * 200 + b"aaaaaaaaaaaaaaaaaaaaaaaaaaaa/package.json\n"]
     git(shop.path, "fast-import", "--quiet", data=b"".join(lines))

@@ -328,7 +328,10 @@ def test_a_passing_failure_is_got_over(ask: Asker, registry: LoopbackRegistry, f
             "malformed",
         ),
         (Failure(status=200, body=b"not gzip", headers={"Content-Encoding": "gzip"}), "malformed"),
-        (Failure(status=200, body=gzip.compress(bytes(9 << 20), mtime=0), headers={"Content-Encoding": "gzip"}), "too-large"),
+        (
+            Failure(status=200, body=gzip.compress(bytes(9 << 20), mtime=0), headers={"Content-Encoding": "gzip"}),
+            "too-large",
+        ),
         (Failure(status=302, headers={"Location": "/again"}), "registry-unreachable"),
         (Failure(status=302), "registry-unreachable"),
         (Failure(status=302, headers={"Location": "http://registry.example.test/x"}), "malformed"),

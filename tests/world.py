@@ -129,7 +129,9 @@ def ringfence(*arguments: str | Path) -> Outcome:
 
 def check(repository: Repository | Path, *arguments: str | Path) -> Outcome:
     """``ringfence check --json``."""
-    return ringfence("check", repository.path if isinstance(repository, Repository) else repository, "--json", *arguments)
+    return ringfence(
+        "check", repository.path if isinstance(repository, Repository) else repository, "--json", *arguments
+    )
 
 
 def rendered(report: Report) -> dict[str, str]:
@@ -182,7 +184,8 @@ def npm_lock(
     fields = ("name", "version", "workspaces", "dependencies", "devDependencies", "optionalDependencies")
     importers = {"": root, **(members or {})}
     entries: dict[str, Any] = {
-        directory: {key: manifest[key] for key in fields if key in manifest} for directory, manifest in importers.items()
+        directory: {key: manifest[key] for key in fields if key in manifest}
+        for directory, manifest in importers.items()
     }
     for directory, manifest in (members or {}).items():
         entries[f"node_modules/{manifest['name']}"] = {"resolved": directory, "link": True}
@@ -196,9 +199,7 @@ def npm_lock(
     }
 
 
-def product(
-    registry: LoopbackRegistry, integrity: str, *, spec: str = "1.2.3", more: str = ""
-) -> dict[str, Content]:
+def product(registry: LoopbackRegistry, integrity: str, *, spec: str = "1.2.3", more: str = "") -> dict[str, Content]:
     """The files of a private product that uses ``@acme/core`` 1.2.3 as a stranger could; clean with ``spec`` exact."""
     manifest = {
         "name": "shop",

@@ -18,7 +18,7 @@ import msgspec
 from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
-from bot.load import Loaded, load
+from bot.load import Loaded, load, parse_many
 from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.names import PackageName
 from bot.policy import Policy, Waiver
@@ -231,7 +231,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
     cache = FactCache(_facts_directory() if options.cache else None)
     progress = Progress(options.progress)
     try:
-        with _Outside(options, policy, progress) as outside:
+        with _Outside(options, policy, cache, progress) as outside:
             loaded = load(opened.source, policy, cache, progress)
             fetch = outside.fetcher(opened.source, loaded.repo)
             judged = judge_all(chosen, loaded.repo, policy, fetch, loaded.not_checked)
@@ -306,9 +306,10 @@ def _reader(opened: Opened) -> Callable[[str], bytes | None]:
 class _Outside:
     """Answers what rules ask: parsed files from the source, everything else from the registry."""
 
-    def __init__(self, options: Options, policy: Policy, progress: Progress) -> None:
+    def __init__(self, options: Options, policy: Policy, facts: FactCache, progress: Progress) -> None:
         self._options = options
         self._policy = policy
+        self._facts = facts
         self._progress = progress
         self._registry: Registry | None = None
         self._cache: Cache | None = None
@@ -348,18 +349,11 @@ class _Outside:
         return fetch
 
     def _parse(self, source: Source, keys: Sequence[AskParsed]) -> Mapping[Key, object]:
-        from bot.readers.javascript.imports import parse_imports
-
         answers: dict[Key, object] = {}
-        for done, (path, data) in enumerate(source.read_many([key.path for key in keys])):
+        for done, (path, found) in enumerate(parse_many(source, [key.path for key in keys], self._facts)):
             self._progress("parsing", done, len(keys))
-            if data is None:
-                answers[AskParsed(path)] = Unknown(reason="missing-object", detail="the file cannot be read")
-                continue
-            try:
-                found = parse_imports(path, data)
-            except ReadError as error:
-                answers[AskParsed(path)] = Unknown(reason=error.reason, detail=error.detail)
+            if isinstance(found, ReadError):
+                answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)
                 continue
             self.parsed += 1
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)

@@ -16,6 +16,7 @@ holds what they said):
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -86,7 +87,7 @@ def drift(
     if importer is not None:
         found += _identity(lock, manifest, importer)
     effective = _effective(lock, declarations)
-    overridden = {override.target for override in overrides}
+    overridden = {override.target for override in overrides if _reaches_direct(override, manifest)}
     if lock.format == "pnpm":
         found += _pnpm(lock, manifest, importer, effective, overridden, workspace_versions)
     elif lock.format == "yarn-v1":
@@ -96,6 +97,33 @@ def drift(
     else:
         found += _by_tree(lock, manifest, importer, effective, overridden, workspace_versions)
     return found
+
+
+def _reaches_direct(override: Override, manifest: Manifest) -> bool:
+    """Whether an override changes what a manifest's own dependency means.
+
+    Rules for peers and package extensions never do; a selector with parents (``foo>bar``, ``foo/bar``) only where the last
+    of them is the manifest itself.
+    """
+    if {"packageExtensions", "peerDependencyRules"} & set(override.field.split(".")):
+        return False
+    selector = override.selector.removeprefix("**/")
+    if _is_one_name(selector, override.target):
+        return True
+    name = manifest.name
+    return bool(name) and any(
+        selector.startswith(f"{name}{mark}") and selector.endswith(override.target) for mark in (">", "/", "@")
+    )
+
+
+def _is_one_name(selector: str, target: str) -> bool:
+    """``foo`` and ``foo@>=1``; not ``foo@1>foo``: a ``>`` that follows neither a space nor an operator parts names."""
+    if not selector.startswith(target):
+        return False
+    rest = selector[len(target) :]
+    if not rest:
+        return True
+    return rest[0] == "@" and not re.search(r"[^ |@<>=]>|/", rest[1:])
 
 
 def _effective(lock: Lock, declarations: Iterable[Declaration]) -> dict[str, Declaration]:
@@ -237,8 +265,12 @@ def _fits(entry: LockEntry, declaration: Declaration, workspace_versions: Mappin
 
 
 def _range(declaration: Declaration) -> str:
-    """The range within an alias, a catalog's entry or ``npm:``."""
+    """The range within an alias, a catalog's entry, ``npm:`` or ``jsr:``."""
     spec = declaration.effective
+    if spec.startswith("jsr:"):
+        inner = spec[4:]
+        at = inner.rfind("@")
+        return inner[at + 1 :] if at > 0 else "*" if at == 0 else inner
     if spec[:4].lower() != "npm:":
         return spec
     inner = spec[4:]

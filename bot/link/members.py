@@ -9,7 +9,8 @@ Each package manager reads workspace patterns in its own way:
 - bun: a ``!`` pattern counts wherever it stands, save against a path named literally.
 
 None of them looks into ``node_modules``. Members that yarn 1 would leave out for want of a name or version are
-package roots here all the same: their files are theirs.
+package roots here all the same: their files are theirs. So are the directories that ``lerna.json`` or the policy calls
+members, whatever the package manager makes of them: no workspace claims those.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bot.facts.manifest import Declaration, Kind, Manifest, Override, PnpmWorksp
 from bot.facts.root import Root
 from bot.link.globs import compile_glob
 from bot.model import Place
+from bot.names import compile_pattern, matches_any
 from bot.readers.npm.spec import classify
 
 __all__ = ["Linked", "link_members"]
@@ -53,11 +55,20 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def link_members(
-    manifests: Iterable[Manifest], pnpm_workspaces: Iterable[PnpmWorkspace], paths: Collection[str]
+    manifests: Iterable[Manifest],
+    pnpm_workspaces: Iterable[PnpmWorkspace],
+    paths: Collection[str],
+    *,
+    listed: Iterable[str] = (),
+    published: Iterable[str] = (),
+    lerna: Iterable[WorkspaceGlob] = (),
 ) -> Linked:
     """Package roots, ghosts, and manifests with their catalogs resolved. ``paths`` are all tracked files.
 
     A directory below the repository's root is a workspace root of its own when it declares members and holds a lockfile.
+    ``listed`` are the policy's member patterns, ``published`` its patterns of published members, ``lerna`` those of
+    ``lerna.json``: a directory with a manifest that one of them covers is a package root, too (a published one unless the
+    workspace's own patterns take it away).
     """
     tree = _Tree(manifests, pnpm_workspaces, paths)
     claimed: dict[str, str] = {}
@@ -79,11 +90,56 @@ def link_members(
         for directory in sorted(claimed)
         if directory
     ]
+    roots += [
+        Root(directory=directory, manifest=tree.manifests[directory])
+        for directory in sorted(_listed(tree, workspaces, claimed, tuple(listed), tuple(published), tuple(lerna)))
+    ]
+    roots[1:] = sorted(roots[1:], key=lambda root: root.directory)
     return Linked(
         roots=tuple(roots),
         ghosts=tuple(sorted(ghosts.items(), key=lambda ghost: ghost[0])),
         manifests=tuple(_with_catalogs(manifest, tree, claimed) for manifest in tree.all_manifests),
     )
+
+
+def _listed(
+    tree: _Tree,
+    workspaces: Iterable[_Workspace],
+    claimed: Collection[str],
+    members: tuple[str, ...],
+    published: tuple[str, ...],
+    lerna: tuple[WorkspaceGlob, ...],
+) -> set[str]:
+    """Directories with a manifest that no workspace claims and that the policy or ``lerna.json`` calls members."""
+    patterns = members + published
+    if not patterns and not lerna:
+        return set()
+    negated = [compile_glob(_absolute(g.directory, g.pattern)) for w in workspaces for g in w.globs if g.negated]
+    one = [compile_pattern(pattern) for pattern in patterns if "**" not in pattern]
+    deep = [compile_pattern(pattern) for pattern in patterns if "**" in pattern]
+    wanted = [compile_glob(_absolute(glob.directory, glob.pattern)) for glob in lerna if not glob.negated]
+    unwanted = [compile_glob(_absolute(glob.directory, glob.pattern)) for glob in lerna if glob.negated]
+    found: set[str] = set()
+    for directory in sorted(tree.manifests):  # what is above comes first
+        if not directory or directory in claimed or "node_modules" in directory.split("/"):
+            continue
+        manifest = tree.manifests[directory]
+        if manifest.name is None or manifest.template:
+            continue  # a marker ({"type": "module"}) is no package
+        if any(glob.match(directory) for glob in negated) and matches_any(directory, members) is None:
+            continue
+        by_policy = any(pattern.match(directory) is not None for pattern in one)
+        by_lerna = any(glob.match(directory) for glob in wanted) and not any(g.match(directory) for g in unwanted)
+        if by_policy or by_lerna:
+            found.add(directory)
+        # `apps/**` means what is anywhere below, not the fixtures inside a member.
+        elif any(pattern.match(directory) is not None for pattern in deep):
+            above = directory.rpartition("/")[0]
+            while above and above not in claimed and above not in found:
+                above = above.rpartition("/")[0]
+            if not above:
+                found.add(directory)
+    return found
 
 
 # -- the tree ----------------------------------------------------------------------------------

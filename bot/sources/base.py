@@ -40,7 +40,7 @@ class Source(Protocol):
     folder: str | None
 
     def entries(self) -> list[Entry]:
-        """Everything that is tracked, in no particular order."""
+        """Everything that is tracked, always in the same order."""
         ...
 
     def read(self, path: str) -> bytes:

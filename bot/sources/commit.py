@@ -20,6 +20,7 @@ class Commit:
         self._where = where
         self._prefix = prefix
         self._oids: dict[str, str] | None = None
+        self._entries: list[Entry] = []
         self._objects = Objects(where)
         self.revision = resolve_revision(where, revision)
         self.label = f"{where} at {self.revision[:12]}"
@@ -27,6 +28,8 @@ class Commit:
         self.folder: str | None = None
 
     def entries(self) -> list[Entry]:
+        if self._oids is not None:
+            return self._entries
         tree = self.revision if not self._prefix else f"{self.revision}:{self._prefix.rstrip('/')}"
         out = git(self._where, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tree)
         entries: list[Entry] = []
@@ -39,6 +42,7 @@ class Commit:
                 Entry(path, oid, "link" if mode == "120000" else "submodule" if kind == "commit" else "file")
             )
         self._oids = {entry.path: entry.oid for entry in entries if entry.kind == "file"}
+        self._entries = entries
         return entries
 
     def read(self, path: str) -> bytes:

@@ -44,7 +44,7 @@ class Folder:
                         stack.append(path)
                 elif child.is_file(follow_symlinks=False):
                     entries.append(Entry(path, ""))
-        return entries
+        return sorted(entries)
 
     def read(self, path: str) -> bytes:
         return read_beneath(self._root, path)
@@ -76,7 +76,7 @@ class Memory:
         self.folder = folder
 
     def entries(self) -> list[Entry]:
-        return [Entry(path, "") for path in self._files]
+        return [Entry(path, "") for path in sorted(self._files)]
 
     def read(self, path: str) -> bytes:
         try:

@@ -80,6 +80,7 @@ _SLASH = re.compile(
 )
 _SCHEME = re.compile(rb":\S(?:(?<=[\"'`][A-Za-z]:[/\\])|(?<=[fF][iI][lL][eE]:.))")
 _PERCENT_DOT = re.compile(rb"%2[eE]")
+_LOADED = re.compile(rb"!\.\.")
 _UNUSUAL = re.compile(r"[\\%\t\r\n]")
 _STEM = 2  # a scope's @ and one letter are no help
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:\S")
@@ -281,6 +282,8 @@ def _find_paths(data: bytes, quotes: set[int]) -> None:
         else:
             hits.append(at)
     hits += [match.start() for match in _SCHEME.finditer(data)]
+    if b"!.." in data:  # behind a webpack loader
+        hits += [match.start() for match in _LOADED.finditer(data)]
     if b"%" in data:
         hits += [match.start() for match in _PERCENT_DOT.finditer(data)]
     if hits:

@@ -29,6 +29,7 @@ __all__ = [
     "Outcome",
     "Resolution",
     "Usage",
+    "always_leads_to",
     "legal_subpath",
     "package_json",
     "resolve_exports",
@@ -650,6 +651,41 @@ def suggest(
         if len(tried) >= 8 * _MAX_SUGGESTIONS:
             break
     return tuple(sorted(public, key=lambda name: (public[name], len(name), name))[:_MAX_SUGGESTIONS])
+
+
+def always_leads_to(
+    manifest: Mapping[str, object], public: str, subpath: str, files: Collection[str] | None, *, usage: Usage
+) -> bool:
+    """Whether a public subpath is the file that a deep one names under all conditions that strangers' tools set with that
+    usage and that resolve it: then one may stand for the other. For a type, a declaration is the file that it declares.
+    """
+    subpath = re.split(r"[?#]", subpath, maxsplit=1)[0]
+    try:
+        wanted = set(_named_files(_decoded(_path(subpath), ()), files))
+    except _InvalidError:
+        return False
+    exports = manifest.get("exports")
+    reached: set[str] = set()
+    if exports is None:
+        # Without a map Node opens `main`, and bundlers `module`.
+        fields = ("types", "typings") if usage == "type" else ("main", "module")
+        entries = [entry for field in fields if isinstance(entry := manifest.get(field), str) and entry]
+        reached = {posixpath.normpath(entry) for entry in entries} or {"index.js"}
+        reached = {file for entry in reached for file in _named_files(entry, files)[:1]}
+    else:
+        selected = _select_export(exports, public)
+        if isinstance(selected, Resolution):
+            return False
+        for via, conditions in _condition_sets(selected.names, types=usage == "type", usage=usage):
+            if usage not in _LOADERS or usage in via.split():
+                file = selected.resolve(conditions).file
+                reached.update([file] if file is not None else [])
+    if usage == "type":
+        reached, wanted = ({_UNTYPED.sub("", file) for file in group} for group in (reached, wanted))
+    return len(reached) == 1 and reached <= wanted
+
+
+_UNTYPED: Final = re.compile(r"(?:\.d)?\.[mc]?[jt]sx?\Z")
 
 
 def _named_files(path: str, files: Collection[str] | None) -> tuple[str, ...]:

@@ -202,9 +202,12 @@ def _source(resolved: str | None, version: str | None, urls: frozenset[str]) -> 
         return Source.REGISTRY if version else Source.UNKNOWN
     if resolved.startswith(("https://", "http://")):
         return Source.URL if resolved in urls else Source.REGISTRY
-    if resolved.startswith(("git+", "git:", "git@", "github:", "gitlab:", "bitbucket:", "gist:")):
+    scheme = resolved[:16].lower()  # URLs do not mind the case of theirs
+    if scheme.startswith(("https://", "http://")):
+        return Source.URL if resolved in urls else Source.REGISTRY
+    if scheme.startswith(("git+", "git:", "git@", "github:", "gitlab:", "bitbucket:", "gist:")):
         return Source.GIT
-    if resolved.startswith(("file:", "./", "../", "/")):
+    if scheme.startswith(("file:", "./", "../", "/")):
         return Source.PATH
     return Source.UNKNOWN
 

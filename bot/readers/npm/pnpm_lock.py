@@ -134,6 +134,9 @@ class _Reader:
         elif kind == "directory":
             resolved = as_text(resolution.get("directory")) or ""
             source = Source.WORKSPACE if _normal(resolved) in self.members - {""} else Source.PATH
+        elif type(kind) is str:
+            source = Source.UNKNOWN  # a fetcher of somebody's own, a runtime: not what the key says
+            resolved = resolved or as_text(resolution.get("url")) or f"type {kind}"
         elif resolution.get("gitHosted") is True:
             source = Source.GIT
         elif source is Source.REGISTRY and resolved is not None and resolved.startswith("file:"):

@@ -43,13 +43,16 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     for root in repo.roots:
         if root.manifest is not None and root.manifest.template:
             continue
-        side = policy.side_of_root(repo.identity, root.directory, root.package)
+        side = repo.stated_side(policy, root)
         if side is Side.OPEN and root.manifest is not None and root.manifest.name:
-            verdict.counts["open"] += 1
+            # A workspace's root publishes nothing, and is none of its members.
+            verdict.counts["open"] += not (root.manifest.private and root.workspace == root.directory)
             troubles += _open_half(repo, policy, naming, root, root.manifest)
         elif side is Side.PRIVATE:
             verdict.counts["private"] += 1
             troubles += _private_half(repo, policy, naming, root)
+        elif root.manifest is not None and policy.counts_as(side) is Side.PRIVATE:
+            troubles += _open_name(policy, root, root.manifest, Severity.WARNING)
     verdict.hits = _fold(troubles, verdict.counts["open"], policy)
     return verdict
 
@@ -190,13 +193,8 @@ def _monorepo(repo: Repo, naming: Naming, directory: str) -> _Monorepo | None:
 
 def _private_half(repo: Repo, policy: Policy, naming: Naming, root: Root) -> Iterable[_Trouble]:
     manifest = root.manifest
-    if manifest is not None and manifest.name and root.package is not None:
-        if policy.side_of_package(root.package) is Side.OPEN:
-            yield _Trouble(
-                "open-name", Place(manifest.path, ("name",)), "{package} is private and carries the name of an open package",
-                "Give it a private name: the open name belongs to the package that strangers install.",
-                {"package": policy.text(manifest.name)}, f"npm:{manifest.name}",
-            )  # fmt: skip
+    if manifest is not None and manifest.name:
+        yield from _open_name(policy, root, manifest)
         for command in manifest.bins:
             # A product must not install a command under its core's plain name.
             stems = {
@@ -213,6 +211,16 @@ def _private_half(repo: Repo, policy: Policy, naming: Naming, root: Root) -> Ite
     downstream = naming.downstream
     at_forge = _stem(downstream.github, str(repo.identity)) if repo.identity else None
     at_home = _stem(downstream.local, repo.folder) if repo.folder else None
+    private = policy.side_of_repository(repo.identity) is Side.PRIVATE
+    if private and repo.identity is not None and downstream.github and at_forge is None:
+        wanted = ", ".join(downstream.github)
+        named = Place(manifest.path, ("name",)) if manifest and manifest.name else Place("package.json")
+        yield _Trouble(
+            "downstream", named, "{repository} is private, and its name fits no pattern of the scheme ({wanted})",
+            "Rename the repository, or add its pattern to [naming.downstream] github.",
+            {"repository": policy.text(str(repo.identity)), "wanted": policy.text(wanted)}, "",
+            Severity.WARNING,  # perhaps it is no half of a pair
+        )  # fmt: skip
     if at_forge is not None and repo.folder is not None and downstream.local and at_home != at_forge:
         wanted = " or ".join(compile_pattern(p).fill({"x": at_forge}) for p in downstream.local)
         yield _Trouble(
@@ -221,6 +229,17 @@ def _private_half(repo: Repo, policy: Policy, naming: Naming, root: Root) -> Ite
             {"repository": policy.text(str(repo.identity)), "folder": policy.text(repo.folder), "wanted": policy.text(wanted)}, "",
             Severity.WARNING,
         )  # fmt: skip
+
+
+def _open_name(policy: Policy, root: Root, manifest: Manifest, severity: Severity | None = None) -> Iterable[_Trouble]:
+    """A private package under an open name hides the open one from everything that goes by names."""
+    if root.package is None or policy.side_of_package(root.package) is not Side.OPEN:
+        return
+    yield _Trouble(
+        "open-name", Place(manifest.path, ("name",)), "{package} is private and carries the name of an open package",
+        "Give it a private name: the open name belongs to the package that strangers install.",
+        {"package": policy.text(manifest.name or "")}, f"npm:{manifest.name}", severity,
+    )  # fmt: skip
 
 
 # -- names and folding ---------------------------------------------------------------------------
@@ -269,6 +288,8 @@ def _evidence(trouble: _Trouble, policy: Policy) -> tuple[Evidence, ...]:
         "bin": ("naming.bin",),
         "github": ("naming.github", "naming.npm"),
         "local": ("naming.local", "naming.downstream.local"),
+        "downstream": ("naming.downstream.github", "private.repositories"),
+        "open-name": ("open.packages",),
         "directory": ("naming.monorepo", "naming.npm"),
     }
     said = Evidence(kind="declaration", text="{package} is named here", params=trouble.params, place=trouble.place)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from bot.facts.lock import Lock, Source
+from bot.facts.lock import Lock, LockEntry, Source
 from bot.facts.manifest import Declaration, Kind
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
-from bot.names import PackageName, RepoName, join, split_specifier
+from bot.names import PackageName, RepoName, compile_pattern, find_word, join, split_specifier
 from bot.policy import Policy, Side
 from bot.repo import Repo
 from bot.rule import AskParsed, Known, Pending, Rule, RuleSide, Unknown
@@ -51,7 +50,7 @@ def _manifests(repo: Repo, policy: Policy, verdict: Verdict) -> None:
                 )
         for script in manifest.scripts:
             verdict.counts["scripts"] += 1
-            name = _word(script.text, policy.tables.private.names)
+            name = _run_by(policy, script.text)
             if name is not None:
                 verdict.hits.append(_hit(policy, script.place, f"scripts.{script.name}", name, "runs"))
 
@@ -60,29 +59,62 @@ def _private_source(repo: Repo, policy: Policy, declaration: Declaration) -> str
     for name in dict.fromkeys((declaration.name, declaration.local)):
         if _is_private(repo, policy, name):
             return name
-    if declaration.kind is Kind.GIT:
-        repository = RepoName.parse(declaration.effective)
-        if repository is not None and policy.side_of_repository(repository) is Side.PRIVATE:
-            return str(repository)
+    if declaration.kind in (Kind.GIT, Kind.URL):
+        return _private_repository(policy, declaration.effective)
     if declaration.kind is Kind.PATH:
         target = declaration.effective.partition(":")[2] if ":" in declaration.effective else declaration.effective
         inside = join(declaration.path.rpartition("/")[0], target)
-        if inside is not None and repo.manifest_at(inside) is not None:
+        if inside is None:
+            return _private_folder(policy, target)
+        if repo.manifest_at(inside) is not None:
             there = repo.root_of(f"{inside}/package.json".lstrip("/"))
-            if policy.side_of_root(repo.identity, there.directory, there.package) is Side.PRIVATE:
+            if repo.stated_side(policy, there) is Side.PRIVATE:
                 return there.label
+    return None
+
+
+def _private_repository(policy: Policy, url: str) -> str | None:
+    repository = RepoName.parse(url)
+    if repository is None or policy.side_of_repository(repository) is not Side.PRIVATE:
+        return None
+    return str(repository)
+
+
+def _private_folder(policy: Policy, target: str) -> str | None:
+    """The folder on the way out of the repository that is called as a private product's checkout is."""
+    local = [compile_pattern(p) for p in policy.tables.naming.downstream.local] if policy.tables.naming else []
+    for part in target.split("/"):
+        if find_word(part, policy.tables.private.names) or any(p.match(part) is not None for p in local):
+            return part
+    return None
+
+
+# A package's name in a command line: with a scope anywhere, without one after what installs or runs packages.
+_COMMAND = re.compile(
+    r"(?<![\w./@-])(?P<scoped>@[\w.~-]+/[\w.~-]++)(?!\*)"
+    r"|(?<![\w-])(?:npx|bunx|pnpx|uvx|dlx|exec|install|i|add)\s+(?:-{1,2}[\w=-]+\s+)*(?P<bare>[A-Za-z0-9_~][\w.~-]*)"
+)
+
+
+def _run_by(policy: Policy, script: str) -> str | None:
+    """The private product or package that a script names."""
+    name = find_word(script, policy.tables.private.names)
+    if name is not None:
+        return name
+    for match in _COMMAND.finditer(script):
+        package = match["scoped"] or match["bare"]
+        if policy.side_of_package(PackageName.npm(package)) is Side.PRIVATE:
+            return package
     return None
 
 
 def _is_private(repo: Repo, policy: Policy, name: str) -> bool:
     """A package that policy calls private: by its name, or as a member of this repository."""
-    if name in policy.tables.private.names:
-        return True
     if policy.side_of_package(PackageName.npm(name)) is Side.PRIVATE:
         return True
     root = repo.root_named(name)
     # Only what policy states: an unmatched member counts as private for its own imports, not as a secret.
-    return root is not None and policy.side_of_root(repo.identity, root.directory, root.package) is Side.PRIVATE
+    return root is not None and repo.stated_side(policy, root) is Side.PRIVATE
 
 
 # -- locks ---------------------------------------------------------------------------------------
@@ -96,11 +128,17 @@ def _locks(repo: Repo, policy: Policy, verdict: Verdict) -> None:
             verdict.counts["lock entries"] += 1
             if entry.source is Source.WORKSPACE:
                 continue
-            if (
-                policy.side_of_package(PackageName.npm(entry.name)) is Side.PRIVATE
-                or entry.name in policy.tables.private.names
-            ):
-                verdict.hits.append(_hit(policy, lock.place(entry), entry.key, entry.name, "locks"))
+            name = _locked(policy, entry)
+            if name is not None:
+                verdict.hits.append(_hit(policy, lock.place(entry), entry.key, name, "locks"))
+
+
+def _locked(policy: Policy, entry: LockEntry) -> str | None:
+    if policy.side_of_package(PackageName.npm(entry.name)) is Side.PRIVATE:
+        return entry.name
+    if entry.source in (Source.GIT, Source.URL) and entry.resolved:
+        return _private_repository(policy, entry.resolved)
+    return None
 
 
 def _serves_open_only(repo: Repo, policy: Policy, lock: Lock) -> bool:
@@ -119,7 +157,7 @@ def _serves_open_only(repo: Repo, policy: Policy, lock: Lock) -> bool:
 
 def _imports(repo: Repo, policy: Policy, known: Known, verdict: Verdict) -> None:
     for path in sorted(repo.sources):
-        if repo.side_of(policy, path) is not Side.OPEN:
+        if repo.side_of(policy, path) is not Side.OPEN or repo.in_template(path):
             continue
         for candidate in repo.sources[path].imports:
             parts = split_specifier(candidate.specifier)
@@ -139,20 +177,6 @@ def _imports(repo: Repo, policy: Policy, known: Known, verdict: Verdict) -> None
             if any(found.start == candidate.start for found in parsed.imports):
                 place = Place(path, start=candidate.start, end=candidate.end)
                 verdict.hits.append(_hit(policy, place, candidate.specifier, parts[0], "imports"))
-
-
-@lru_cache(maxsize=64)
-def _words(names: tuple[str, ...]) -> re.Pattern[str] | None:
-    if not names:
-        return None
-    # A product's name is a word: `platform-todos` is not in `platform-todos-like` nor in `my-platform-todos`.
-    return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, names)) + r")(?![\w-])", re.IGNORECASE)
-
-
-def _word(text: str, names: tuple[str, ...]) -> str | None:
-    pattern = _words(names)
-    found = pattern.search(text) if pattern else None
-    return found[0] if found else None
 
 
 def _hit(policy: Policy, place: Place, subject: str, name: str, verb: str) -> Hit:

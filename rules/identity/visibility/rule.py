@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.facts.manifest import Manifest
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
-from bot.names import PackageName
+from bot.names import PackageName, registry_host
 from bot.policy import Policy, Side
 from bot.repo import Repo, Root, is_published
 from bot.rule import Absent, AskPackage, Known, Rule, RuleSide, Unknown
@@ -15,11 +15,14 @@ __all__ = ["RULE"]
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Judge every package root by its side: private ones must not be publishable, listed open ones must be public."""
-    verdict = Verdict(counts={"private": 0, "published": 0})
+    verdict = Verdict(counts={"private": 0, "published": 0, "unpublished under an open name": 0})
     for root in repo.roots:
         manifest = root.manifest
         if manifest is None or manifest.template:
             continue
+        if manifest.private and root.package is not None and not is_published(policy, root):
+            named = policy.side_of_package(root.package) is Side.OPEN
+            verdict.counts["unpublished under an open name"] += named
         side = repo.side_of(policy, manifest.path)
         if side is Side.PRIVATE:
             verdict.counts["private"] += 1
@@ -40,7 +43,8 @@ def _publishable(repo: Repo, policy: Policy, root: Root, manifest: Manifest) -> 
     """npm refuses a manifest that says ``private: true``, and one without name or version."""
     if manifest.private or not manifest.name or not manifest.version:
         return None
-    restricted = manifest.access == "restricted" or manifest.publish_registry is not None
+    elsewhere = manifest.publish_registry is not None and not _is_public(policy, manifest.publish_registry)
+    restricted = manifest.access == "restricted" or elsewhere
     if restricted and manifest.access != "public":
         return None
     params = {"package": policy.text(manifest.name), "manifest": Public(manifest.path)}
@@ -66,6 +70,17 @@ def _publishable(repo: Repo, policy: Policy, root: Root, manifest: Manifest) -> 
             *policy.evidence("private.repositories", "private.members", "private.packages", "open.packages"),
         ),
     )
+
+
+def _is_public(policy: Policy, url: str) -> bool:
+    """Whether a registry is the public one: the policy's, or the one that the purl standard names."""
+    host = registry_host(url)
+    table = policy.tables.registry.get("npm")
+    if table is not None and table.url is not None and host == registry_host(table.url):
+        return True
+    from packageurl.validate import DEFINITIONS_BY_TYPE
+
+    return host == registry_host(str(DEFINITIONS_BY_TYPE["npm"].default_repository_url))
 
 
 def _hidden(policy: Policy, root: Root, manifest: Manifest, known: Known) -> Hit | NotChecked | None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from bot.facts.lock import Lock, LockedDependency
+from typing import Literal
+
+from bot.facts.lock import Lock, LockedDependency, Source
 from bot.facts.manifest import Declaration, Kind, Manifest
 from bot.model import Edit, Evidence, Hit, Place, Severity, Verdict
 from bot.names import PackageName
 from bot.policy import Policy, Side
 from bot.repo import Pin, Repo
-from bot.rule import Known, Rule, RuleSide
+from bot.rule import Absent, AskVersion, Known, Released, Rule, RuleSide
 from bot.text import Public
 
 __all__ = ["RULE"]
+
+Standing = Literal["released", "unsure", "none"]
+_REMEDIES: dict[Standing, str] = {
+    "released": "Pin {locked}, the version that the lock chose.",
+    "unsure": "Pin {locked}, the version that the lock chose, if the registry has it.",
+    "none": "Pin a released version.",
+}
 
 _FLOATING = {Kind.RANGE: "a range", Kind.TAG: "a dist-tag", Kind.UNKNOWN: "a protocol that only the lock resolves"}
 
@@ -40,17 +49,19 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if declaration.catalog_place in catalogs:
                 continue
             catalogs.add(declaration.catalog_place)
-        verdict.hits.append(_hit(manifest, declaration, package, locked, pin, policy))
+        verdict.hits.append(_hit(repo, manifest, declaration, package, locked, pin, policy, known))
     return verdict
 
 
 def _hit(
+    repo: Repo,
     manifest: Manifest,
     declaration: Declaration,
     package: PackageName,
     locked: str | None,
     pin: Pin | None,
     policy: Policy,
+    known: Known,
 ) -> Hit:
     params = {
         "package": Public(str(package)),
@@ -67,19 +78,57 @@ def _hit(
         )
     evidence += policy.evidence("pins.form")
     place = declaration.catalog_place or declaration.place
+    standing = _standing(policy, declaration, package, locked, pin, known)
     return Hit(
         place=place,
-        subject=f"{declaration.field}.{declaration.local}",
+        # A catalog's line is the same finding whichever member uses it.
+        subject=".".join(map(str, place.pointer))
+        if declaration.catalog_place is not None
+        else f"{declaration.field}.{declaration.local}",
         package=f"{package.ecosystem}:{package.name}",
         message="{package} is declared as {spec}: {what}, not one version",
-        remedy="Pin {locked}, the version that the lock chose." if locked else "Pin one released version.",
+        remedy=_REMEDIES[standing],
         params=params,
         evidence=tuple(evidence),
-        edits=_edits(manifest, declaration, locked, pin),
+        edits=_edits(repo, manifest, declaration, locked, pin, sure=standing == "released")
+        if standing in ("released", "unsure")
+        else (),
     )
 
 
-def _edits(manifest: Manifest, declaration: Declaration, locked: str | None, pin: Pin | None) -> tuple[Edit, ...]:
+def _standing(
+    policy: Policy, declaration: Declaration, package: PackageName, locked: str | None, pin: Pin | None, known: Known
+) -> Standing:
+    """Whether the version that the lock chose is one to pin: from the registry, in the range, and released."""
+    from bot.readers.npm.semver import satisfies
+
+    if not locked or pin is None or pin.entry is None or pin.entry.name != package.name:
+        return "none"
+    if pin.entry.source is not Source.REGISTRY:
+        return "none"
+    if declaration.kind is Kind.RANGE and not satisfies(locked, _range(declaration)):
+        return "none"
+    answer = known(AskVersion(package, locked))
+    if isinstance(answer, Absent):
+        return "none"
+    if isinstance(answer, Released) and (not answer.mirrored or policy.mirror_is_enough(package.ecosystem)):
+        return "released" if declaration.kind is not Kind.UNKNOWN else "unsure"
+    return "unsure"
+
+
+def _range(declaration: Declaration) -> str:
+    """The range alone, out of ``npm:name@range``."""
+    spec = declaration.effective
+    if spec[:4].lower() != "npm:":
+        return spec
+    inner = spec[4:]
+    at = inner.rfind("@")
+    return inner[at + 1 :] if at > 0 else "*" if inner.startswith(declaration.name) else inner
+
+
+def _edits(
+    repo: Repo, manifest: Manifest, declaration: Declaration, locked: str | None, pin: Pin | None, *, sure: bool
+) -> tuple[Edit, ...]:
     """The pin in the manifest, with the specifier that the lock remembers changed along.
 
     Safe only where the lock's own record is one value that changes with it; elsewhere the package
@@ -90,7 +139,11 @@ def _edits(manifest: Manifest, declaration: Declaration, locked: str | None, pin
     spec = declaration.spec
     new = f"npm:{declaration.name}@{locked}" if declaration.alias and spec.startswith("npm:") else locked
     place = declaration.place
-    safe = True
+    # Beside a second lock, nobody knows which one an install reads.
+    directory = pin.lock.directory
+    locks = [lock.path for lock in repo.locks if lock.directory == directory]
+    locks += [path for path in repo.unread_locks if path.rpartition("/")[0] == directory]
+    safe = sure and len(locks) == 1
     edits: list[Edit] = []
     if declaration.catalog_place is not None:
         place, spec, safe = declaration.catalog_place, declaration.effective, False

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bot.facts.lock import Lock
 from bot.facts.manifest import Override
 from bot.link.drift import Drift, drift, drift_of_root, stale_members
+from bot.link.locks import rivals as beside
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.policy import Policy
 from bot.repo import Repo
@@ -35,15 +36,24 @@ _MESSAGES = {
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Compare every manifest with its lock, as the package manager's own frozen install does, and more closely."""
-    verdict = Verdict(counts={"manifests": 0, "locks": 0, "refused": 0, "accepted": 0})
-    versions = {r.manifest.name: r.manifest.version for r in repo.roots if r.manifest and r.manifest.name}
-    directories = {manifest.directory for manifest in repo.manifests}
+    verdict = Verdict(counts={"manifests": 0, "locks": 0, "locks that govern nothing": 0, "refused": 0, "accepted": 0})
+    rivals = {id(rival): found[0] for found in beside(repo.locks, repo.roots).values() for rival in found[1:]}
+    governed: dict[int, list[str]] = {}
+    for directory, lock in sorted(repo.governs.items()):
+        governed.setdefault(id(lock), []).append(directory)
     for lock in repo.locks:
-        governed = sorted(directory for directory, governing in repo.governs.items() if governing is lock)
-        if not governed:
-            continue  # beside another lock that governs here: nothing installs from it
+        directories = governed.get(id(lock))
+        if directories is None:
+            verdict.counts["locks that govern nothing"] += 1
+            preferred = rivals.get(id(lock))
+            # Where the manifest names its package manager, that one reads its own lock and no other.
+            if preferred is not None and not _manager(repo, lock.directory):
+                found = _compared(repo, lock, governed.get(id(preferred), []))
+                if found:
+                    verdict.hits.append(_stale(lock, preferred, found[0]))
+            continue
         verdict.counts["locks"] += 1
-        if "pnpmfileChecksum" in lock.settings:
+        if _is_hooked(lock):
             # Nothing of the repository is executed, so nobody here knows what the hook makes of the manifests.
             verdict.not_checked.append(
                 NotChecked(
@@ -55,22 +65,79 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                 )
             )
             continue
-        overrides, catalogs, patched = _of_root(repo, lock)
-        found: list[Drift] = []
-        for directory in governed:
-            manifest = repo.manifest_at(directory)
-            if manifest is None or manifest.template:
-                continue
-            if not manifest.has_dependencies and repo.root_of(manifest.path).directory != directory:
-                continue  # a marker such as {"type": "module"} is no member that a lock would know
-            verdict.counts["manifests"] += 1
-            found += drift(lock, manifest, manifest.declarations, versions, overrides)
-        found += drift_of_root(lock, repo.manifest_at(lock.directory), overrides, catalogs, patched)
-        found += stale_members(lock, directories)
+        found = _compared(repo, lock, [*directories, *_doubly_locked(repo, lock)], verdict.counts)
         verdict.counts["refused"] += sum(item.refused for item in found)
         verdict.counts["accepted"] += sum(not item.refused for item in found)
         verdict.hits += _hits(lock, found, policy)
     return verdict
+
+
+def _is_hooked(lock: Lock) -> bool:
+    return "pnpmfileChecksum" in lock.settings
+
+
+def _manager(repo: Repo, directory: str) -> str | None:
+    """The package manager that the nearest manifest names."""
+    while True:
+        manifest = repo.manifest_at(directory)
+        if manifest is not None and manifest.package_manager:
+            return manifest.package_manager
+        if not directory:
+            return None
+        directory = directory.rpartition("/")[0]
+
+
+def _doubly_locked(repo: Repo, lock: Lock) -> list[str]:
+    """Members with a lock of their own that their workspace's lock records too."""
+    if not lock.records_importers:
+        return []
+    recorded = {importer.directory for importer in lock.importers}
+    return sorted(
+        root.directory
+        for root in repo.roots
+        if root.directory in recorded
+        and root.workspace == lock.directory
+        and root.directory != lock.directory
+        and root.directory in repo.governs
+        and repo.governs[root.directory] is not lock
+    )
+
+
+def _compared(repo: Repo, lock: Lock, directories: list[str], counts: dict[str, int] | None = None) -> list[Drift]:
+    """What is different between a lock and the manifests in some directories, and between it and its root."""
+    if _is_hooked(lock):
+        return []
+    versions = {r.manifest.name: r.manifest.version for r in repo.roots if r.manifest and r.manifest.name}
+    overrides, catalogs, patched = _of_root(repo, lock)
+    found: list[Drift] = []
+    for directory in directories:
+        manifest = repo.manifest_at(directory)
+        if manifest is None or manifest.template:
+            continue
+        if not manifest.has_dependencies and repo.root_of(manifest.path).directory != directory:
+            continue  # a marker such as {"type": "module"} is no member that a lock would know
+        if counts is not None:
+            counts["manifests"] += 1
+        found += drift(lock, manifest, manifest.declarations, versions, overrides)
+    found += drift_of_root(lock, repo.manifest_at(lock.directory), overrides, catalogs, patched)
+    found += stale_members(lock, {manifest.directory for manifest in repo.manifests})
+    return found
+
+
+def _stale(lock: Lock, preferred: Lock, first: Drift) -> Hit:
+    params: dict[str, Text] = {"lock": Public(lock.path), "preferred": Public(preferred.path)}
+    return Hit(
+        place=Place(lock.path),
+        subject="governs nothing",
+        message="{lock} does not fit the manifest, and governs nothing: {preferred} does",
+        remedy="Delete the lockfile that is not used, or name the package manager in `packageManager`.",
+        params=params,
+        severity=Severity.WARNING,
+        related=(("does not fit", first.manifest),),
+        evidence=(
+            Evidence(kind="lock", text="two lockfiles stand side by side", params=params, place=Place(preferred.path)),
+        ),
+    )
 
 
 def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]], list[tuple[str, str]]]:

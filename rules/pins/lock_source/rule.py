@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import unquote
 
+from bot.doors import door, override_door, overrides_in_force
 from bot.facts.lock import Lock, LockEntry, Source
-from bot.facts.manifest import Kind
-from bot.model import Evidence, Hit, NotChecked, Severity, Verdict
+from bot.facts.manifest import Kind, Manifest
+from bot.link.locks import index, resolve
+from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, registry_host
-from bot.policy import Mirror, Policy, Side
+from bot.policy import Policy, Side
+from bot.readers.npm.yarn_v1 import descriptors, local_name
 from bot.repo import Repo
 from bot.rule import Absent, AskVersion, Known, Released, Rule, RuleSide, Unknown
 from bot.text import Public, Text
@@ -17,41 +22,119 @@ __all__ = ["RULE"]
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
-    """Hold every entry of every lock that serves a private manifest to the registry's own facts."""
+    """Hold every entry of every lock that serves, or lies beside, a private manifest to the registry's own facts."""
     counts = dict.fromkeys(
         ("lock entries", "open", "verified", "listed", "failed", "unreleased", "unknown", "linked"), 0
     )
     verdict = Verdict(counts=counts)
     problems: dict[str, NotChecked] = {}
     opened: dict[str, bool] = {}
-    for lock in _judged_locks(repo, policy):
+
+    def is_open(name: str) -> bool:
+        known_already = opened.get(name)
+        if known_already is None:
+            known_already = opened[name] = repo.is_open(policy, PackageName.npm(name))
+        return known_already
+
+    for lock, manifests in _judged_locks(repo, policy):
         counts["lock entries"] += len(lock.entries)
+        asked: _Asked | None = None
         for entry in lock.entries:
-            is_open = opened.get(entry.name)
-            if is_open is None:
-                is_open = opened[entry.name] = repo.is_open(policy, PackageName.npm(entry.name))
-            if not is_open:
+            if not is_open(entry.name):
                 continue
             counts["open"] += 1
             if entry.source is Source.REGISTRY or entry.source is Source.PATCH:
                 outcome, hit = _against_registry(lock, entry, policy, known, problems)
             else:
-                outcome, hit = _elsewhere(repo, policy, lock, entry)
+                asked = asked or _Asked(repo, policy, lock, manifests)
+                outcome, hit = _elsewhere(lock, entry, asked, problems)
             if outcome:
                 counts[outcome] += 1
             if hit is not None:
                 verdict.hits.append(hit)
+        for name, entry, place in _foreign(lock, is_open):
+            counts["open"] += 1
+            counts["failed"] += 1
+            asked = asked or _Asked(repo, policy, lock, manifests)
+            if not asked.through_door(entry, name):
+                verdict.hits.append(_foreign_hit(policy, name, entry, place))
     verdict.not_checked += problems.values()
     return verdict
 
 
-def _judged_locks(repo: Repo, policy: Policy) -> list[Lock]:
-    wanted = {
-        id(lock)
-        for directory, lock in repo.governs.items()
-        if repo.side_of(policy, f"{directory}/package.json".lstrip("/")) is Side.PRIVATE
-    }
-    return [lock for lock in repo.locks if id(lock) in wanted]
+def _judged_locks(repo: Repo, policy: Policy) -> Iterator[tuple[Lock, list[Manifest]]]:
+    """The locks that serve a private manifest, those beside them, and on the private side those that serve nothing; each
+    with the manifests that an install from it would read."""
+    serving: dict[str, list[Manifest]] = {}
+    private: set[str] = set()
+    for directory, lock in repo.governs.items():
+        manifest = repo.manifest_at(directory)
+        if manifest is not None:
+            serving.setdefault(lock.directory, []).append(manifest)
+            if repo.side_of(policy, manifest.path) is Side.PRIVATE:
+                private.add(lock.directory)
+    for lock in repo.locks:
+        serves = lock.directory in serving
+        if lock.directory in private or (not serves and repo.side_of(policy, lock.path) is Side.PRIVATE):
+            yield lock, serving.get(lock.directory, [])
+
+
+class _Asked:
+    """What the manifests of a lock ask for: ``pinned`` are the names that a private manifest pins to a version."""
+
+    def __init__(self, repo: Repo, policy: Policy, lock: Lock, manifests: list[Manifest]) -> None:
+        self.pinned: set[str] = set()
+        self._names: set[str] = set()
+        self._keys: set[str] = set()
+        for manifest in manifests:
+            if manifest.template:
+                continue
+            private = repo.side_of(policy, manifest.path) is Side.PRIVATE
+            for declaration in manifest.declarations:
+                if private and declaration.kind is Kind.EXACT:
+                    self.pinned.add(declaration.local)
+                if door(repo, policy, manifest, declaration) is not None:
+                    reached = resolve(lock, manifest.directory, manifest.name, declaration.local, declaration)
+                    if reached is not None:
+                        self._keys.add(reached.key)
+                    else:
+                        self._names.add(declaration.local)
+        for override in overrides_in_force(repo):
+            at = override.place.path.rpartition("/")[0]
+            if at == lock.directory and override_door(repo, policy, override) is not None:
+                self._names.add(override.target)
+
+    def through_door(self, entry: LockEntry, name: str) -> bool:
+        """Whether `side-door-source` says so already, at the declaration or override that has to change."""
+        return entry.key in self._keys or name in self._names
+
+
+def _foreign(lock: Lock, is_open: Callable[[str], bool]) -> Iterator[tuple[str, LockEntry, Place]]:
+    """Open names that a lock has answered by another package, which is not open: the name, that package, the place."""
+    for entry in lock.entries:
+        names: Iterable[str] = () if entry.alias is None else (entry.alias,)
+        if "," in entry.key and lock.format.startswith("yarn"):
+            names = {local_name(one) for one in descriptors(entry.key)}
+        for name in names:
+            if name != entry.name and is_open(name) and not is_open(entry.name):
+                yield name, entry, lock.place(entry)
+    if lock.format != "pnpm":
+        return
+    # pnpm's entries do not know under which names they are installed.
+    entries = index(lock).entries
+    for importer in lock.importers:
+        for asked in importer.dependencies:
+            found = entries.get(asked.entry or "")
+            # A linked folder's own name is in no pnpm lock.
+            if found is None or found.alias is not None or found.name == asked.name:
+                continue
+            if is_open(asked.name) and not is_open(found.name):
+                yield asked.name, found, Place(lock.path, asked.pointer)
+    for entry in lock.entries:
+        for name, key in entry.dependencies.items():
+            found = entries.get(key)
+            if found is not None and found.name != name and is_open(name) and not is_open(found.name):
+                yield name, found, lock.place(entry)
 
 
 def _against_registry(
@@ -59,6 +142,7 @@ def _against_registry(
 ) -> tuple[str, Hit | None]:
     package = PackageName.npm(entry.name)
     if entry.version is None:
+        problems[f"{lock.path}: {entry.key}"] = _unknown_source(lock, entry)
         return "unknown", None
     answer = known(AskVersion(package, entry.version))
     subject = f"{package}@{entry.version}"
@@ -75,7 +159,7 @@ def _against_registry(
         return "unreleased", None  # `unreleased-pin` says so, at the place that has to change
     if not isinstance(answer, Released):
         return "", None  # not known yet
-    if answer.mirrored and not any(mirror.enough for mirror in _mirrors(policy)):
+    if answer.mirrored and not policy.mirror_is_enough("npm"):
         problems[subject] = NotChecked(
             reason="mirrored",
             subject=subject,
@@ -95,7 +179,8 @@ def _against_registry(
             "Delete this entry and install again from the registry; if it comes back, find out who serves it.",
             answer,
         )
-    if entry.resolved and entry.integrity is None and entry.checksum is None:
+    # Nothing that could be compared: then it has to come from the registry's own address for that package.
+    if entry.resolved:
         host = registry_host(entry.resolved)
         if host and host not in _hosts(policy, answer):
             return "failed", _hit(
@@ -105,12 +190,21 @@ def _against_registry(
                 "Install it from the registry, so that the lock records its integrity.",
                 answer,
             )
+        if host and entry.resolved != answer.tarball and _is_other_archive(entry.resolved, entry.name):
+            return "failed", _hit(
+                lock,
+                entry,
+                "{package}@{version} is locked to another package's archive ({resolved}), with no integrity to compare",
+                "Install it from the registry, so that the lock records its integrity.",
+                answer,
+            )
     return "listed", None
 
 
-def _mirrors(policy: Policy) -> tuple[Mirror, ...]:
-    table = policy.tables.registry.get("npm")
-    return table.mirrors if table else ()
+def _is_other_archive(url: str, name: str) -> bool:
+    """Whether an archive's address names another package; one that names none may be anybody's."""
+    path = unquote(url.partition("?")[0].partition("#")[0])
+    return path.endswith(".tgz") and "/-/" in path and f"/{name}/-/" not in path
 
 
 def _hosts(policy: Policy, answer: Released) -> set[str]:
@@ -146,19 +240,17 @@ def _same_integrity(locked: str | None, answer: Released) -> bool | None:
     return compared
 
 
-def _elsewhere(repo: Repo, policy: Policy, lock: Lock, entry: LockEntry) -> tuple[str, Hit | None]:
+def _elsewhere(lock: Lock, entry: LockEntry, asked: _Asked, problems: dict[str, NotChecked]) -> tuple[str, Hit | None]:
     """An entry that is not from a registry: a workspace's own copy, a path, git, an archive."""
-    asked = [
-        declaration
-        for manifest, declaration in repo.declarations()
-        if declaration.local in (entry.alias, entry.name)
-        and repo.governs.get(manifest.directory) is lock
-        and repo.side_of(policy, manifest.path) is Side.PRIVATE
-    ]
+    names = {entry.name, entry.alias or entry.name}
+    if entry.source is Source.UNKNOWN:
+        problems[f"{lock.path}: {entry.key}"] = _unknown_source(lock, entry)
+        return "unknown", None
+    if any(asked.through_door(entry, name) for name in names):
+        return "failed", None
     if entry.source is Source.WORKSPACE:
         # What a private member pins as a version and gets from the workspace was never installed as released.
-        pinned = [d for d in asked if d.kind is Kind.EXACT]
-        if not pinned:
+        if not names & asked.pinned:
             return "linked", None
         return "failed", _hit(
             lock,
@@ -167,16 +259,39 @@ def _elsewhere(repo: Repo, policy: Policy, lock: Lock, entry: LockEntry) -> tupl
             "Take the open member out of the private workspace, or have the package manager prefer the registry.",
             None,
         )
-    if any(d.kind in (Kind.PATH, Kind.GIT, Kind.URL, Kind.WORKSPACE) for d in asked):
-        return "failed", None  # `side-door-source` says so, at the declaration
-    if entry.source is Source.UNKNOWN:
-        return "unknown", None
     return "failed", _hit(
         lock,
         entry,
         "{package} is locked from {resolved}, not from the registry",
         "Find what asks for it (it is no declaration of this repository) and pin a released version.",
         None,
+    )
+
+
+def _unknown_source(lock: Lock, entry: LockEntry) -> NotChecked:
+    return NotChecked(
+        reason="unknown-source",
+        subject=f"{lock.path}: {entry.key}",
+        detail=f"nobody here knows where {entry.name} is installed from ({entry.resolved or 'the lock does not say'})",
+        remedy="Install it from the registry.",
+        path=lock.path,
+    )
+
+
+def _foreign_hit(policy: Policy, name: str, entry: LockEntry, place: Place) -> Hit:
+    params: dict[str, Text] = {
+        "package": Public(name),
+        "other": policy.text(entry.name),
+        "version": policy.text(entry.version or "?"),
+    }
+    return Hit(
+        place=place,
+        subject=f"{entry.key} as {name} {entry.name}@{entry.version or ''}",
+        package=f"npm:{name}",
+        message="{package} is locked to another package, {other}@{version}",
+        remedy="Find what asks for {other} under this name, and pin a released version of {package} itself.",
+        params=params,
+        evidence=(Evidence(kind="lock", text="the lock answers {package} with {other}", params=params, place=place),),
     )
 
 
@@ -195,7 +310,8 @@ def _hit(lock: Lock, entry: LockEntry, message: str, remedy: str, answer: Releas
         evidence.append(Evidence(kind="registry", text="the registry says {registry} ({source})", params=params))
     return Hit(
         place=lock.place(entry),
-        subject=entry.key,
+        # What is locked is part of it: another poison in the place of a known one is a new finding.
+        subject=f"{entry.key} {entry.version or ''} {entry.integrity or registry_host(entry.resolved or '') or entry.resolved or ''}",
         package=f"npm:{entry.name}",
         message=message,
         remedy=remedy,

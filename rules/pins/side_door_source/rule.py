@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import re
-
+from bot.doors import Door, Way, door, override_door, overrides_in_force, packed
 from bot.facts.lock import Source
-from bot.facts.manifest import Declaration, Kind, Manifest
+from bot.facts.manifest import Declaration, Kind, Override
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
-from bot.names import PackageName, RepoName, compile_pattern, join
+from bot.names import PackageName
 from bot.policy import Policy, Side
-from bot.repo import Repo, Root
+from bot.repo import Repo
 from bot.rule import AskCommitted, Committed, Known, Rule, RuleSide
-from bot.text import Public
+from bot.text import Public, Text
 
 __all__ = ["RULE"]
 
 _WORDS = {
-    Kind.PATH: "a path on this machine",
-    Kind.GIT: "a git repository",
-    Kind.URL: "an archive at a URL",
-    Kind.WORKSPACE: "the workspace's own copy",
+    Way.PATH: "a path on this machine",
+    Way.GIT: "a git repository",
+    Way.URL: "an archive at a URL",
+    Way.WORKSPACE: "the workspace's own copy",
 }
-_ARCHIVE = re.compile(r"(?P<stem>.+?)-v?(?P<version>\d+\.\d+\.\d+.*)\.(?:tgz|tar\.gz)")
+# Archives in such folders of an open repository are what its tests unpack.
+_FIXTURES = frozenset({"__tests__", "test", "tests", "fixtures", "__fixtures__", "examples"})
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
-    """Judge the source of every declaration that means an open package, by its name or by where it points."""
-    verdict = Verdict(counts={"declarations": 0, "archives": 0})
+    """Judge the source of every declaration and override that means an open package, by its name or by where it points."""
+    verdict = Verdict(counts={"declarations": 0, "overrides": 0, "archives": 0})
     for manifest, declaration in repo.declarations():
-        package = _meant(repo, policy, declaration)
-        if package is None:
+        named = repo.is_open(policy, PackageName(declaration.ecosystem, declaration.name))
+        if not named and declaration.kind in (Kind.EXACT, Kind.RANGE, Kind.TAG) and not declaration.alias:
             continue
-        verdict.counts["declarations"] += 1
-        if declaration.kind in (Kind.UNKNOWN, Kind.CATALOG):
+        found = door(repo, policy, manifest, declaration)
+        verdict.counts["declarations"] += named or found is not None
+        if found is not None:
+            verdict.hits.append(_hit(repo, declaration, found, policy, known))
+        elif named and declaration.kind in (Kind.UNKNOWN, Kind.CATALOG):
             pin = repo.pin(declaration.path, declaration.local)
             if pin is not None and pin.entry is not None and pin.entry.source is Source.REGISTRY:
                 continue  # a protocol of some plug-in: the lock says that it means a version at the registry
@@ -46,100 +49,62 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     path=declaration.path,
                 )
             )
-        elif declaration.kind in _WORDS and not _inside(repo, policy, manifest, declaration):
-            verdict.hits.append(_hit(declaration, package, known))
+    for override in overrides_in_force(repo):
+        verdict.counts["overrides"] += repo.is_open(policy, PackageName.npm(override.target))
+        found = override_door(repo, policy, override)
+        if found is not None:
+            verdict.hits.append(_override_hit(override, found, policy))
     for path in sorted(p for p in repo.paths if p.endswith((".tgz", ".tar.gz"))):
-        found = _packed(path, policy)
-        if found is not None and repo.side_of(policy, path) is Side.PRIVATE:
-            verdict.counts["archives"] += 1
-            verdict.hits.append(
-                Hit(
-                    place=Place(path),
-                    subject=path.rpartition("/")[2],
-                    package=f"npm:{found}",
-                    message="a packed copy of {package} is committed",
-                    remedy="Delete it, and install the released package from the registry.",
-                    params={"package": Public(found)},
-                )
+        archived = packed(path.rpartition("/")[2], policy)
+        if archived is None:
+            continue
+        if repo.side_of(policy, path) is Side.OPEN and not _FIXTURES.isdisjoint(path.split("/")):
+            continue
+        verdict.counts["archives"] += 1
+        verdict.hits.append(
+            Hit(
+                place=Place(path),
+                subject=path.rpartition("/")[2],
+                package=f"npm:{archived}",
+                message="a packed copy of {package} is committed",
+                remedy="Delete it, and install the released package from the registry.",
+                params={"package": Public(archived)},
             )
+        )
     return verdict
 
 
-def _meant(repo: Repo, policy: Policy, declaration: Declaration) -> PackageName | None:
-    """The open package that a declaration means, if it means one."""
-    package = PackageName(declaration.ecosystem, declaration.name)
-    if repo.is_open(policy, package):
-        return package
-    if declaration.kind is Kind.GIT:
-        repository = RepoName.parse(declaration.effective)
-        if repository is not None and policy.side_of_repository(repository) is Side.OPEN:
-            return package
-    if declaration.kind is Kind.PATH:
-        target = declaration.effective.partition(":")[2] if ":" in declaration.effective else declaration.effective
-        inside = join(declaration.path.rpartition("/")[0], target)
-        last = target.rstrip("/").rpartition("/")[2]
-        naming, sources = policy.tables.naming, policy.tables.reach.core_sources
-        # Only folders outside the repository stand for another repository's checkout.
-        if inside is None and (
-            (sources and compile_pattern(sources.rpartition("/")[2]).match(last))
-            or (naming and any(p != "{x}" and compile_pattern(p).match(last) for p in naming.local))
-        ):
-            return package
-    return None
-
-
-def _target(repo: Repo, declaration: Declaration) -> Root | None:
-    """The package root of this repository that a path or workspace declaration leads to."""
-    if declaration.kind is Kind.WORKSPACE:
-        return repo.root_named(declaration.name)
-    if declaration.kind is Kind.PATH:
-        path = declaration.effective.partition(":")[2] if ":" in declaration.effective else declaration.effective
-        directory = join(declaration.path.rpartition("/")[0], path)
-        if directory is not None and repo.manifest_at(directory) is not None:
-            return repo.root_of(f"{directory}/package.json" if directory else "package.json")
-    return None
-
-
-def _inside(repo: Repo, policy: Policy, manifest: Manifest, declaration: Declaration) -> bool:
-    """A link between siblings of one side: the workspace protocol always, a path where nobody else will install it."""
-    target = _target(repo, declaration)
-    if target is None:
-        return False
-    same = repo.side_of(policy, declaration.path) is repo.side_of(
-        policy, f"{target.directory}/package.json".lstrip("/")
-    )
-    if not same:
-        return False
-    # `file:` is published as it stands; a stranger has no such folder.
-    unpublished = manifest.private or declaration.field == "devDependencies"
-    return declaration.kind is Kind.WORKSPACE or unpublished
-
-
-def _packed(path: str, policy: Policy) -> str | None:
-    """The open package that ``npm pack`` would have named an archive for: ``acme-core-1.2.3.tgz``."""
-    found = _ARCHIVE.fullmatch(path.rpartition("/")[2])
-    if found is None:
-        return None
-    for pattern in policy.tables.open.packages:
-        name = PackageName.parse(pattern)
-        scope = name.scope
-        if scope and found["stem"].startswith(scope[1:] + "-"):
-            candidate = f"{scope}/{found['stem'][len(scope) :]}"
-            if policy.side_of_package(PackageName.npm(candidate)) is Side.OPEN:
-                return candidate
-    return None
-
-
-def _hit(declaration: Declaration, package: PackageName, known: Known) -> Hit:
-    params = {
-        "package": Public(str(package)),
-        "spec": Public(declaration.effective),
-        "what": Public(_WORDS[declaration.kind]),
+def _words(found: Door, spec: str, policy: Policy) -> tuple[str, str, dict[str, Text]]:
+    """Message, remedy and parameters for what a door leads to."""
+    params: dict[str, Text] = {
+        "package": policy.text(str(found.package)),
+        "spec": policy.text(spec),
+        "other": policy.text(found.other),
     }
-    place = declaration.catalog_place or declaration.place
+    if found.way is Way.ALIAS:
+        return (
+            "{package} is answered by another package, {other}",
+            "Pin a released version of {package} itself.",
+            params,
+        )
+    if found.way is Way.LINKED:
+        return (
+            "{package} is pinned to {spec}, and the workspace's own copy answers",
+            "Take the open member out of the private workspace, or have the package manager prefer the registry.",
+            params,
+        )
+    params["what"] = Public(_WORDS[found.way])
+    return (
+        "{package} comes from {what} ({spec}), which a stranger does not have",
+        "Pin a released version of {package}.",
+        params,
+    )
+
+
+def _hit(repo: Repo, declaration: Declaration, found: Door, policy: Policy, known: Known) -> Hit:
+    message, remedy, params = _words(found, declaration.effective, policy)
     severity = None
-    remedy = "Pin a released version of {package}."
-    if declaration.kind is Kind.PATH:
+    if found.way is Way.PATH:
         # Work in progress on a workstation stays possible; in a commit the same line is an error.
         head = known(AskCommitted(declaration.path))
         if (
@@ -150,16 +115,33 @@ def _hit(declaration: Declaration, package: PackageName, known: Known) -> Hit:
             severity = Severity.WARNING
             remedy = "Fine while you work on it; before you commit, pin a released version of {package}."
     return Hit(
-        place=place,
-        subject=f"{declaration.field}.{declaration.local}",
-        package=f"{package.ecosystem}:{package.name}",
-        message="{package} comes from {what} ({spec}), which a stranger does not have",
+        place=declaration.catalog_place or declaration.place,
+        subject=f"{declaration.field}.{declaration.local} {declaration.effective}",
+        package=f"{found.package.ecosystem}:{found.package.name}" if repo.is_open(policy, found.package) else "",
+        message=message,
         remedy=remedy,
         params=params,
         severity=severity,
         evidence=(
             Evidence(
                 kind="declaration", text="{package} is declared as {spec}", params=params, place=declaration.place
+            ),
+        ),
+    )
+
+
+def _override_hit(override: Override, found: Door, policy: Policy) -> Hit:
+    message, _, params = _words(found, override.spec, policy)
+    return Hit(
+        place=override.place,
+        subject=f"{override.field}.{override.selector} {override.spec}",
+        package=f"npm:{found.package.name}",
+        message="overridden: " + message,
+        remedy="Take the override out; what is missing upstream has to be released there.",
+        params=params,
+        evidence=(
+            Evidence(
+                kind="declaration", text="{package} is overridden with {spec}", params=params, place=override.place
             ),
         ),
     )

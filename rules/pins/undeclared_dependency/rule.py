@@ -22,7 +22,9 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     undeclared: dict[tuple[str, str], list[Place]] = {}
     rootwards: set[tuple[str, str]] = set()
     for path in sorted(repo.sources):
-        manifest = repo.manifest_of(path)
+        manifest = _in_charge(repo, path)
+        if manifest is not None and manifest.template:
+            continue  # nobody installs it as it stands
         for candidate in repo.sources[path].imports:
             parts = split_specifier(candidate.specifier)
             if parts is None or not repo.is_open(policy, PackageName.npm(parts[0])):
@@ -59,9 +61,20 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     return verdict
 
 
+def _in_charge(repo: Repo, path: str) -> Manifest | None:
+    """The nearest manifest that could declare something: `{"type": "module"}` in a folder of the package cannot."""
+    manifest = repo.manifest_of(path)
+    root = repo.root_of(path).directory
+    while manifest is not None and manifest.directory not in ("", root):
+        if manifest.name is not None or manifest.has_dependencies:
+            break
+        manifest = repo.manifest_of(manifest.directory)
+    return manifest
+
+
 def _own_name(repo: Repo, path: str, local: str) -> bool:
     """A package may import itself by its own name: Node resolves that through its exports."""
-    manifest = repo.manifest_of(path)
+    manifest = _in_charge(repo, path)
     root = repo.root_of(path).manifest
     return any(found is not None and found.name == local for found in (manifest, root))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bot.facts.lock import Source
-from bot.facts.manifest import Kind
+from bot.facts.manifest import Declaration, Kind
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName
 from bot.policy import Policy
 from bot.repo import Repo
-from bot.rule import PENDING, Absent, AskPackage, AskVersion, Known, PackageFacts, Rule, RuleSide, Unknown
+from bot.rule import PENDING, Absent, AskPackage, AskVersion, Known, PackageFacts, Released, Rule, RuleSide, Unknown
 from bot.text import Public
 
 __all__ = ["RULE"]
@@ -25,11 +25,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         package = PackageName(declaration.ecosystem, declaration.name)
         if declaration.version is None or declaration.kind is not Kind.EXACT or not repo.is_open(policy, package):
             continue
-        sibling = repo.root_named(declaration.name)
-        # Siblings of one side that the workspace itself resolves may be unreleased: a release train.
-        if sibling is not None and repo.side_of(policy, declaration.path) is repo.side_of(
-            policy, f"{sibling.directory}/package.json"
-        ):
+        if _is_siblings(repo, policy, declaration):
             continue
         verdict.counts["declarations"] += 1
         place = declaration.catalog_place or declaration.place
@@ -46,6 +42,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             locked.setdefault((package, entry.version), []).append(lock.place(entry))
 
     for package, version in dict.fromkeys([*declared, *locked]):
+        enough = policy.mirror_is_enough(package.ecosystem)
         answer = known(AskVersion(package, version))
         if isinstance(answer, Unknown):
             verdict.not_checked.append(
@@ -56,11 +53,39 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     remedy="Run again when the registry answers.",
                 )
             )
+        elif isinstance(answer, Released | Absent) and answer.mirrored and not enough:
+            verdict.not_checked.append(
+                NotChecked(
+                    reason="mirrored",
+                    subject=f"{package}@{version}",
+                    detail="only a mirror answered, and policy does not call a mirror enough",
+                    remedy="Run where the public registry can be reached, or set enough = true for the mirror.",
+                )
+            )
         elif isinstance(answer, Absent):
             places = declared.get((package, version)) or locked[package, version]
             others = locked.get((package, version), []) if (package, version) in declared else []
             verdict.hits += [_hit(package, version, place, others, answer, known) for place in places]
     return verdict
+
+
+def _is_siblings(repo: Repo, policy: Policy, declaration: Declaration) -> bool:
+    """Whether the workspace itself answers: a member of the same workspace and side that has that very version.
+
+    Such siblings may be unreleased: a release train.
+    """
+    from bot.readers.npm.semver import satisfies
+
+    sibling = repo.root_named(declaration.name)
+    if sibling is None or sibling.manifest is None or declaration.version is None:
+        return False
+    own = repo.root_of(declaration.path)
+    if sibling.workspace is None or own.workspace != sibling.workspace:
+        return False
+    there = f"{sibling.directory}/package.json" if sibling.directory else "package.json"
+    if repo.side_of(policy, declaration.path) is not repo.side_of(policy, there):
+        return False
+    return satisfies(sibling.manifest.version or "", declaration.version)
 
 
 def _hit(package: PackageName, version: str, place: Place, others: list[Place], answer: Absent, known: Known) -> Hit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
 import msgspec
@@ -11,7 +12,15 @@ from bot.facts.module import Import, ImportKind
 from bot.model import Edit, Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, split_specifier
 from bot.policy import Policy
-from bot.readers.javascript.exports import Legal, LegalKind, Usage, legal_subpath, package_json, suggest
+from bot.readers.javascript.exports import (
+    Legal,
+    LegalKind,
+    Usage,
+    always_leads_to,
+    legal_subpath,
+    package_json,
+    suggest,
+)
 from bot.repo import Pin, Repo, Root
 from bot.rule import Absent, AskParsed, AskPublished, Known, ParsedFile, Pending, Rule, RuleSide, Unknown
 from bot.text import Public, Text
@@ -40,6 +49,8 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     problems: dict[str, NotChecked] = {}
     surfaces: dict[tuple[PackageName, str], _Surface | None] = {}
     for path in sorted(repo.sources):
+        if repo.in_template(path):
+            continue
         for candidate in repo.sources[path].imports:
             parts = split_specifier(candidate.specifier)
             if parts is None:
@@ -58,8 +69,11 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                         verdict.counts["without a version"] += 1
                         problems[problem.subject] = problem
                 continue
-            surface = _surface(pin, known, problems, surfaces)
-            if surface is None or not _suspicious(surface, subpath, policy):
+            surface = _surface(pin, policy, known, problems, surfaces)
+            if surface is None:
+                continue
+            shown = _shows_all(repo, policy, path, surface)
+            if not _suspicious(surface, subpath, policy, shown=shown):
                 continue
             parsed = known(AskParsed(path))
             if isinstance(parsed, Pending):
@@ -71,7 +85,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if confirmed is None:
                 continue
             verdict.counts["confirmed"] += 1
-            legal = _judged(surface, subpath, _usage(path, confirmed), policy)
+            legal = _judged(surface, subpath, _usage(path, confirmed), policy, shown=shown)
             if legal is not None:
                 verdict.hits.append(_hit(repo, policy, path, confirmed, surface, legal))
     verdict.not_checked += problems.values()
@@ -104,7 +118,11 @@ def _no_version(path: str, local: str) -> NotChecked:
 
 
 def _surface(
-    pin: Pin, known: Known, problems: dict[str, NotChecked], surfaces: dict[tuple[PackageName, str], _Surface | None]
+    pin: Pin,
+    policy: Policy,
+    known: Known,
+    problems: dict[str, NotChecked],
+    surfaces: dict[tuple[PackageName, str], _Surface | None],
 ) -> _Surface | None:
     if pin.root is not None:
         key = (pin.package, f"/{pin.root.directory}")
@@ -119,17 +137,33 @@ def _surface(
             )
         return surfaces[key]
     version = pin.version or ""
+    subject = f"{pin.package}@{version}"
+    if pin.entry is not None and pin.entry.source not in (Source.REGISTRY, Source.PATCH):
+        # What comes from a path or from git has no published exports; `side-door-source` says so.
+        if pin.entry.source is Source.UNKNOWN:
+            problems[f"{subject} in the lock"] = NotChecked(
+                reason="unknown-source",
+                subject=subject,
+                detail="the lock does not say where it comes from, so nobody can say what it exports",
+                remedy="Write the lock again with a package manager of today.",
+                path=pin.lock.path if pin.lock is not None else "",
+            )
+        return None
     key = (pin.package, version)
     if key in surfaces:
         return surfaces[key]
     surfaces[key] = None
-    if pin.entry is not None and pin.entry.source not in (Source.REGISTRY, Source.PATCH):
-        # What comes from a path or from git has no published exports; `side-door-source` says so.
-        return None
     published = known(AskPublished(pin.package, version))
     if isinstance(published, Pending):
         return None
-    subject = f"{pin.package}@{version}"
+    if not isinstance(published, Unknown) and published.mirrored and not policy.mirror_is_enough(pin.package.ecosystem):
+        problems[subject] = NotChecked(
+            reason="mirrored",
+            subject=subject,
+            detail="only a mirror answered, and policy does not say that its facts are enough",
+            remedy="Run again when the public registry answers, or set enough = true for the mirror.",
+        )
+        return None
     if isinstance(published, Unknown):
         problems[subject] = NotChecked(
             reason=published.reason,
@@ -162,21 +196,26 @@ def _usage(path: str, found: Import) -> Usage:
     return "any" if found.kind in (ImportKind.RESOLVE, ImportKind.MOCK) else "import"
 
 
-def _suspicious(surface: _Surface, subpath: str, policy: Policy) -> bool:
+def _shows_all(repo: Repo, policy: Policy, path: str, surface: _Surface) -> bool:
+    """Siblings of one side without a map show each other everything, until policy asks them for more."""
+    if surface.root is None or policy.tables.reach.members != "loose":
+        return False
+    return repo.side_of(policy, path) is repo.side_of(policy, f"{surface.root.directory}/package.json".lstrip("/"))
+
+
+def _suspicious(surface: _Surface, subpath: str, policy: Policy, *, shown: bool) -> bool:
     """Whether some way to use this subpath would be a finding: then a parser says which way it is."""
-    if _judged(surface, subpath, "any", policy) is not None:
+    if _judged(surface, subpath, "any", policy, shown=shown) is not None:
         return True
     return legal_subpath(surface.manifest, subpath, files=surface.files, usage="any").types_only
 
 
-def _judged(surface: _Surface, subpath: str, usage: Usage, policy: Policy) -> Legal | None:
+def _judged(surface: _Surface, subpath: str, usage: Usage, policy: Policy, *, shown: bool) -> Legal | None:
     """The judgement, where it is a finding. A subpath that either way of loading reaches is legal for both."""
     legal = legal_subpath(surface.manifest, subpath, files=surface.files, usage=usage)
     if legal.legal and legal.kind is not LegalKind.NO_MAP:
         return None
     if legal.kind is LegalKind.NO_MAP:
-        # Siblings without a map show each other everything, until policy asks them for more.
-        shown = surface.root is not None and policy.tables.reach.members == "loose"
         off = shown or policy.tables.reach.no_exports_map == "off"
         return None if legal.subpath == "." or off else legal
     if usage in ("import", "require"):
@@ -219,12 +258,25 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface
         message = "{specifier}: {what} does not export {subpath}"
     edits: tuple[Edit, ...] = ()
     place = Place(path, start=found.start, end=found.end)
+    same = next(
+        (
+            name
+            for name in instead
+            if always_leads_to(surface.manifest, name, legal.subpath, surface.files, usage=_usage(path, found))
+        ),
+        None,
+    )
     if instead:
-        better = local + instead[0][1:]
+        query = re.search(r"[?#].*", found.specifier[len(local) :], re.DOTALL)
+        better = local + (same or instead[0])[1:] + (query[0] if query is not None else "")
         params["better"] = Public(better)
-        remedy = "Import {better}: it is the same file."
+        remedy = (
+            "Import {better}: it is the same file."
+            if same is not None
+            else "Perhaps {better} will do: under some conditions it is the same file."
+        )
         raw_is_plain = found.end - found.start == len(found.specifier.encode(errors="surrogateescape"))
-        if raw_is_plain:
+        if raw_is_plain and same is not None:
             edits = (Edit(place=place, old=found.specifier, new=better),)
     else:
         offered = _offered(surface.manifest)

@@ -4,89 +4,149 @@ from __future__ import annotations
 
 import re
 
-from bot.facts.module import Import
+import msgspec
+
+from bot.facts.module import Import, ImportKind
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import join
 from bot.policy import Policy, Side
 from bot.repo import Repo, Root
-from bot.rule import PENDING, AskParsed, Known, Rule, RuleSide, Unknown
-from bot.text import Public
+from bot.rule import AskParsed, Known, Pending, Rule, RuleSide, Unknown
+from bot.text import Private, Public
 
 __all__ = ["RULE"]
 
 # A leading slash mostly means the web root to a bundler; these are folders of a machine.
-_MACHINE = re.compile(r"file:|[A-Za-z]:[\\/]|\\\\|/(?:home|Users|root|usr|opt|tmp|var|etc|mnt|srv|private|Volumes)/")
+_MACHINE = re.compile(
+    r"file:|[A-Za-z]:[\\/]|\\\\|/(?:home|Users|root|usr|opt|tmp|var|etc|mnt|srv|private|Volumes|workspace|data|@fs)/"
+)
+# To `require` every absolute path is one. Others than modules (`/api/users`) are not worth a parser's time.
+_FILE = re.compile(r"/[^/].*\.(?:[cm]?[jt]sx?|json|node|vue|svelte)(?:[?#].*)?$", re.DOTALL)
+_PERCENT_DOT = re.compile("%2e", re.IGNORECASE)
+# What stands at the top of a repository for its own people: tools, their configuration, tests.
+_TOOLING = re.compile(
+    r"^(?:\.[^/]+|scripts?|tools?|tooling|build|configs?|bench|benchmarks?|e2e|spec|tests?)/"
+    r"|/(?:__tests__|__mocks__|tests?|e2e)/"
+    r"|\.(?:config|setup|workspace|test|spec|stories|bench)\.[^/]+$"
+    r"|(?:^|/)(?:\.[^/]*|[^/]*rc\.[cm]?[jt]s)$"
+    r"|^[^/]*(?:gulp|grunt|jake|vite|vitest|jest|eslint|tsup|rollup|webpack|playwright|cypress|setup)[^/]*$",
+    re.IGNORECASE,
+)
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Follow every specifier that can leave its package root; parse only where one does."""
     verdict = Verdict(counts={"candidate paths": 0, "confirmed": 0})
+    linked = frozenset(path for path, kind in repo.links.items() if kind == "link")
     for path in sorted(repo.sources):
         for candidate in repo.sources[path].imports:
-            specifier = candidate.specifier
-            relative = specifier.startswith((".", "!."))
-            if not relative and not _MACHINE.match(specifier):
+            specifier = _plain(candidate.specifier)
+            relative = specifier.startswith(".")
+            if not relative and not _MACHINE.match(specifier) and not _FILE.match(specifier):
                 continue
             verdict.counts["candidate paths"] += 1
-            found = _escape(repo, policy, path, specifier.lstrip("!"), relative=relative)
+            found = _escape(repo, policy, path, specifier, linked) if relative else _Outside(home=repo.root_of(path))
             if found is None:
                 continue
             parsed = known(AskParsed(path))
-            if parsed is PENDING:
+            if isinstance(parsed, Pending):
                 continue
             if isinstance(parsed, Unknown):
                 verdict.not_checked.append(
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            confirmed = next((i for i in parsed.imports if i.start == candidate.start), None)  # type: ignore[union-attr]
-            if confirmed is not None:
+            confirmed = next((i for i in parsed.imports if i.start == candidate.start), None)
+            if confirmed is not None and (relative or _on_disk(specifier, confirmed.kind)):
                 verdict.counts["confirmed"] += 1
-                verdict.hits.append(_hit(path, confirmed, found, policy))
+                verdict.hits.append(_hit(repo, policy, path, confirmed, found))
     return verdict
 
 
-class _Outside:
-    """Where a specifier leads: ``target`` is None for a place outside the repository."""
+def _plain(specifier: str) -> str:
+    """A specifier without the webpack loaders before it, each with a ``!`` behind it, its dots and slashes written plainly."""
+    if "!" in specifier:
+        last = specifier.rpartition("!")[2]
+        specifier = last if last.startswith((".", "/")) or _MACHINE.match(last) else specifier
+    if specifier.startswith((".\\", "..\\")):
+        specifier = specifier.replace("\\", "/")  # as Windows reads it
+    return _PERCENT_DOT.sub(".", specifier) if "%" in specifier else specifier
 
-    def __init__(self, home: Root, target: Root | None, *, across: bool) -> None:
-        self.home = home
-        self.target = target
-        self.across = across
+
+def _on_disk(specifier: str, kind: ImportKind) -> bool:
+    """Whether an absolute specifier is a place on a machine's disk, and none under a bundler's web root."""
+    if kind is ImportKind.REQUIRE:
+        return True
+    if specifier.startswith("/") and kind in (ImportKind.GLOB, ImportKind.URL):
+        return specifier.startswith("/@fs/") or join("", specifier) is None
+    return _MACHINE.match(specifier) is not None
 
 
-def _escape(repo: Repo, policy: Policy, path: str, specifier: str, *, relative: bool) -> _Outside | None:
+class _Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a specifier leads: ``target`` is None for a place outside the repository. ``across``: to the other side.
+    ``link`` is the symbolic link that it goes through."""
+
+    home: Root
+    target: Root | None = None
+    across: bool = True
+    link: str = ""
+
+
+def _escape(repo: Repo, policy: Policy, path: str, specifier: str, linked: frozenset[str]) -> _Outside | None:
     home = repo.root_of(path)
-    if not relative:
-        return _Outside(home, None, across=True)
-    bare = specifier.partition("?")[0]
-    target = join(path.rpartition("/")[0], bare)
+    target = join(path.rpartition("/")[0], re.split(r"[?#]", specifier, maxsplit=1)[0])
     if target is None:
-        return _Outside(home, None, across=True)
+        return _Outside(home=home)
+    link = _through(target, linked) if linked else ""
+    if link:
+        return _Outside(home=home, link=link)
     there = repo.root_of(target + "/")
     if there.directory == home.directory:
         return None
     here_side, there_side = repo.side_of(policy, path), repo.side_of(policy, target + "/")
-    if "" in (there.directory, home.directory):
+    if there.directory == "":
         # The repository's own folder holds the tooling that members share: only a side that policy states counts.
-        stated = {policy.side_of_root(repo.identity, r.directory, r.package) for r in (home, there)}
-        return _Outside(home, there, across=True) if stated == {Side.OPEN, Side.PRIVATE} else None
-    return _Outside(home, there, across=here_side is not there_side)
+        stated = {repo.stated_side(policy, home), repo.stated_side(policy, there)}
+        return _Outside(home=home, target=there) if stated == {Side.OPEN, Side.PRIVATE} else None
+    if home.directory == "":
+        # What stands at the top may be a product of its own; its tools and tests look into members.
+        if here_side is there_side or there_side is not Side.OPEN or _TOOLING.search(path):
+            stated = {repo.stated_side(policy, home), repo.stated_side(policy, there)}
+            return _Outside(home=home, target=there) if stated == {Side.OPEN, Side.PRIVATE} else None
+        return _Outside(home=home, target=there)
+    return _Outside(home=home, target=there, across=here_side is not there_side)
 
 
-def _hit(path: str, found: Import, outside: _Outside, policy: Policy) -> Hit:
+def _through(target: str, linked: frozenset[str]) -> str:
+    """The tracked symbolic link that a path goes through."""
+    parts = target.split("/")
+    return next((above for n in range(1, len(parts) + 1) if (above := "/".join(parts[:n])) in linked), "")
+
+
+def _hit(repo: Repo, policy: Policy, path: str, found: Import, outside: _Outside) -> Hit:
+    target = policy.text(outside.target.label if outside.target else "")
     params = {
-        "specifier": policy.text(found.specifier),
+        # The way to a private member tells its name as well as its manifest does.
+        "specifier": Private(found.specifier) if isinstance(target, Private) else policy.text(found.specifier),
         "home": policy.text(outside.home.label),
-        "target": policy.text(outside.target.label if outside.target else ""),
+        "target": target,
+        "link": policy.text(outside.link),
     }
     severity = None
-    if outside.target is None:
+    if outside.link:
+        message = "{specifier} leads through the symbolic link {link}, to a place that nobody but its machine knows"
+        remedy = "Import the released package by its name, or commit the files themselves."
+        severity = Severity.WARNING
+    elif outside.target is None:
         message = "{specifier} leads out of the repository"
         remedy = "Import the released package by its name, or bring what you need into this repository."
     elif outside.across:
         message = "{specifier} leads from {home} across the boundary into the source of {target}"
-        remedy = "Pin a released version of {target} and import it by its name."
+        remedy = (
+            "Turn it round: the private side may use the open one. Move what is needed into an open package."
+            if repo.side_of(policy, path) is Side.OPEN
+            else "Pin a released version of {target} and import it by its name."
+        )
     else:
         message = "{specifier} leads from {home} into the source of {target}"
         remedy = "Declare {target} and import it by its name, through its exports."
