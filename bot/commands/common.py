@@ -506,6 +506,7 @@ def _report(
         waived=sum(bool(f.waived) for f in findings),
         before=sum(not f.introduced for f in findings),
         files=loaded.repo.files,
+        ignored=loaded.ignored,
         judged=sum(sum(count.judged.values()) for count in judged.counts),
         parsed=measured.parsed,
         requests=measured.requests,

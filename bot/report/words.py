@@ -82,6 +82,8 @@ def summary_line(report: Report) -> tuple[str, str]:
     said += f" in {summary.seconds:.2f} s"
     if summary.requests:
         said += "; " + plural(summary.requests, "registry request")
+    if summary.ignored:
+        said += "; " + plural(summary.ignored, "tracked file") + " ignored by policy"
     if report.mode == "observe":
         return "OBSERVED", said + "; in observe mode nothing fails"
     return report.verdict.upper(), said
