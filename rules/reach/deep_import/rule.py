@@ -203,6 +203,13 @@ def _shows_all(repo: Repo, policy: Policy, path: str, surface: _Surface) -> bool
     return repo.side_of(policy, path) is repo.side_of(policy, f"{surface.root.directory}/package.json".lstrip("/"))
 
 
+def _loading(path: str, found: Import) -> Usage:
+    """How the file itself is loaded: a plain import loads by ``import``, in TypeScript too."""
+    usage = _usage(path, found)
+    plain = found.kind in (ImportKind.IMPORT, ImportKind.EXPORT) and not found.types
+    return "import" if plain and usage == "any" else usage
+
+
 def _suspicious(surface: _Surface, subpath: str, policy: Policy, *, shown: bool) -> bool:
     """Whether some way to use this subpath would be a finding: then a parser says which way it is."""
     if _judged(surface, subpath, "any", policy, shown=shown) is not None:
@@ -240,7 +247,7 @@ def _severity(repo: Repo, path: str, surface: _Surface, legal: Legal, policy: Po
 
 def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface, legal: Legal) -> Hit:
     what = f"{surface.package}@{surface.version}" if surface.version else str(surface.package)
-    instead = suggest(surface.manifest, legal.subpath, surface.files, usage=_usage(path, found))
+    instead = suggest(surface.manifest, legal.subpath, surface.files, usage=_loading(path, found))
     local = (split_specifier(found.specifier) or (surface.package.name, "."))[0]
     params: dict[str, Text] = {
         "specifier": Public(found.specifier),
@@ -262,7 +269,7 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface
         (
             name
             for name in instead
-            if always_leads_to(surface.manifest, name, legal.subpath, surface.files, usage=_usage(path, found))
+            if always_leads_to(surface.manifest, name, legal.subpath, surface.files, usage=_loading(path, found))
         ),
         None,
     )
