@@ -311,6 +311,8 @@ def _by_tree(
             accepted = (
                 _npm_accepts(lock, declaration) if fits is False else lock.format == "npm" and lock.version != "1"
             )
+            # bun warns of a peer that does not fit, and installs.
+            accepted |= lock.format == "bun" and declaration.field == "peerDependencies"
             shown = _shown(entry, declaration)
             yield _make(lock, "unsatisfied", declaration, entry.pointer, shown, refused=not accepted)
         elif lock.records_importers:
