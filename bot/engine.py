@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -30,10 +31,12 @@ from bot.model import (
 )
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
-from bot.readers.positions import Located
 from bot.repo import Repo
 from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
+
+if TYPE_CHECKING:
+    from bot.readers.positions import Located
 
 __all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
 
@@ -233,6 +236,8 @@ class Renderer:
 
     def _file(self, path: str) -> Located | None:
         if path not in self._files:
+            from bot.readers.positions import Located
+
             data = self._read(path)
             self._files[path] = None if data is None else Located(data, path)
         return self._files[path]
