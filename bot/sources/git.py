@@ -55,16 +55,16 @@ def settings_of(where: str | os.PathLike[str]) -> Settings:
     process = start(where, ["config", "-z", "--get-regexp", r"^(filter\..*|remote\.origin\.url)$"], quiet=True)
     out, _ = process.communicate()
     url = ""
-    names: dict[str, None] = {}
+    filters: dict[str, None] = {}
     for entry in out.split(b"\0"):
-        key, _, value = entry.partition(b"\n")
-        if key == b"remote.origin.url":
-            url = value.decode(errors="replace").strip()
-        elif key:
-            names[os.fsdecode(key).rpartition(".")[0]] = None
+        name, _, said = entry.partition(b"\n")
+        if name == b"remote.origin.url":
+            url = said.decode(errors="replace").strip()
+        elif name:
+            filters[os.fsdecode(name).rpartition(".")[0]] = None
     settings = [
-        (f"{name}.{key}", value)
-        for name in names
+        (f"{driver}.{key}", value)
+        for driver in filters
         for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
     ]
     # Not as -c name=value, since a name may hold an equals sign.
