@@ -336,3 +336,29 @@ def test_every_finding_can_be_explained(shop: Repository) -> None:
     assert done.code == 0, done.err
     assert "@acme/core/src/parser.js" in done.out
     assert "./parse" in done.out or "exports" in done.out
+
+
+# -- how much is shown -----------------------------------------------------------------------------
+
+
+def test_a_limit_shows_some_and_says_how_many_it_leaves_out(shop: Repository) -> None:
+    shop.commit({f"src/file{number}.js": DEEP for number in range(3)})
+    whole = ringfence("check", shop.path)
+    assert whole.out.count("error[deep-import]") == 3
+    assert "not shown" not in whole.out
+    some = ringfence("check", shop.path, "--limit", "1")
+    assert some.code == whole.code == 1
+    assert some.out.count("error[deep-import]") == 1
+    assert "2 more findings not shown (--limit 0 shows all)" in some.out
+    assert "3 errors" in some.out  # the summary counts what is not shown, too
+    for enough in ("0", "3", "4"):
+        assert ringfence("check", shop.path, "--limit", enough).out.count("error[deep-import]") == 3
+
+
+def test_a_limit_is_a_number_and_for_the_terminal_alone(shop: Repository) -> None:
+    assert ringfence("check", shop.path, "--limit", "-1").code == 2
+    assert ringfence("check", shop.path, "--limit", "many").code == 2
+    for format_ in FORMATS[1:]:
+        done = ringfence("check", shop.path, "--limit", "1", "--format", format_)
+        assert done.code == 2
+        assert "--limit is for the terminal" in done.err
