@@ -36,7 +36,7 @@ from bot.rule import (
     Unknown,
 )
 from bot.rules import PLANNED
-from bot.sources.base import MissingObjectError, Source, TooLargeError
+from bot.sources.base import LinkedError, MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
 
@@ -193,23 +193,37 @@ def _is_waiver(value: object) -> bool:
 
 def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
     """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
-    if options.base is not None:
-        try:
+    try:
+        own = _policy_of(source)
+        if options.base is not None:
             tip = open_source(options.path, revision=options.base)
             try:
-                return POLICY_FILE, tip.read(POLICY_FILE)
+                at_tip = _policy_of(tip)
+                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
+            except LinkedError:
+                pass  # a link was no policy: the change that mends it brings the first
             finally:
                 tip.close()
-        except MissingObjectError:
-            pass  # the change that brings the first policy is judged by it
-    try:
-        return POLICY_FILE, source.read(POLICY_FILE)
-    except MissingObjectError:
-        return None
+    except LinkedError:
+        raise RingfenceError(
+            "the policy is a symbolic link, and links are never followed",
+            where=POLICY_FILE,
+            remedy="Commit the file itself.",
+        ) from None
     except TooLargeError:
         raise RingfenceError(
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
+    return None if own is None else (POLICY_FILE, own)
+
+
+def _policy_of(source: Source) -> bytes | None:
+    try:
+        return source.read(POLICY_FILE)
+    except LinkedError:
+        raise
+    except MissingObjectError:
+        return None
 
 
 def check(options: Options, rules: Sequence[Rule]) -> Run:

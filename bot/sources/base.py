@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from bot.names import RepoName
 
-__all__ = ["MAX_FILE", "Entry", "MissingObjectError", "Source", "TooLargeError"]
+__all__ = ["MAX_FILE", "Entry", "LinkedError", "MissingObjectError", "Source", "TooLargeError"]
 
 # No reader accepts more; larger files are never brought into memory.
 MAX_FILE = 100 * 1024 * 1024
@@ -31,6 +31,10 @@ class MissingObjectError(Exception):
     """A file that git tracks and whose object or file is not there."""
 
 
+class LinkedError(MissingObjectError):
+    """A symbolic link: what it points to is not read."""
+
+
 class Source(Protocol):
     """One repository's bytes. Paths are POSIX, relative to the root, undecodable bytes surrogate-escaped."""
 
@@ -44,7 +48,7 @@ class Source(Protocol):
         ...
 
     def read(self, path: str) -> bytes:
-        """One file's bytes. Raises `MissingObjectError` or `TooLargeError`."""
+        """One file's bytes. Raises `MissingObjectError` (`LinkedError` for a symbolic link) or `TooLargeError`."""
         ...
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.base import MAX_FILE, Entry, MissingObjectError, TooLargeError
+from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, TooLargeError
 from bot.sources.git import Objects, ask_identity, filters_off, read_identity, read_objects, start
 
 __all__ = ["Checkout", "read_beneath"]
@@ -27,7 +27,7 @@ def read_beneath(root: str, path: str) -> bytes:
         descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
-            raise MissingObjectError(f"{path} is a symbolic link") from None
+            raise LinkedError(f"{path} is a symbolic link") from None
         raise MissingObjectError(f"{path}: {error.strerror}") from None
     try:
         status = os.fstat(descriptor)
@@ -60,6 +60,7 @@ class Checkout:
         self._disk = disk
         self._oids: dict[str, str] | None = None
         self._entries: list[Entry] = []
+        self._links: set[str] = set()
         self._converted = False  # most files on disk are not what git has
         self._objects = Objects(root)
         self.revision = ""
@@ -95,6 +96,7 @@ class Checkout:
             mode, oid, stage = head.split(" ")
             if mode == "120000":
                 entries.append(Entry(path, oid, "link"))
+                self._links.add(path)
             elif mode == "160000":
                 entries.append(Entry(path, oid, "submodule"))
             elif stage != "0" or path in dirty or self._disk:
@@ -112,6 +114,8 @@ class Checkout:
 
     def read(self, path: str) -> bytes:
         self.entries()
+        if path in self._links:  # where the system has no links, git writes their target into a plain file
+            raise LinkedError(f"{path} is a symbolic link")
         oid = (self._oids or {}).get(path)
         data = (self._verified(path, oid) or self._objects.read(oid)) if oid else None
         return read_beneath(self._root, path) if data is None else data

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bot.names import RepoName
-from bot.sources.base import Entry, MissingObjectError
+from bot.sources.base import Entry, LinkedError, MissingObjectError
 from bot.sources.git import Objects, git, identity_of, read_objects, resolve_revision
 
 __all__ = ["Commit"]
@@ -51,7 +51,8 @@ class Commit:
         oid = (self._oids or {}).get(path)
         data = self._objects.read(oid) if oid else None
         if data is None:
-            raise MissingObjectError(path)
+            linked = any(entry.path == path and entry.kind == "link" for entry in self._entries)
+            raise (LinkedError if linked else MissingObjectError)(path)
         return data
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
