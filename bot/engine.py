@@ -9,9 +9,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
+from bot.errors import debugging
 from bot.model import (
     Count,
     Edit,
@@ -39,6 +41,8 @@ from bot.text import Private, Public, fill
 __all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
 
 Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
+
+T = TypeVar("T")
 
 _ROUNDS = 4
 _LINE_MAX = 2000
@@ -81,8 +85,10 @@ def judge_all(
             try:
                 verdicts[rule.id] = rule.judge(repo, policy, known)
             except Exception as error:  # one rule's bug must not hide what the others found
+                if debugging():
+                    raise
                 crashed = True
-                verdicts[rule.id] = Verdict(not_checked=[_crash(rule, error)])
+                verdicts[rule.id] = Verdict(not_checked=[_crash(rule.id, error)])
                 continue
             if known.asked:
                 asked.update(known.asked)
@@ -133,13 +139,15 @@ def judge_all(
     )
 
 
-def _crash(rule: Rule, error: Exception) -> NotChecked:
+def _crash(rule: str, error: Exception, path: str = "") -> NotChecked:
+    what = "what was found here could not be shown in full" if path else "the rule failed"
     return NotChecked(
         reason="internal-error",
-        subject=rule.id,
-        detail=f"the rule failed: {type(error).__name__}: {error}",
+        subject=path or rule,
+        detail=f"{what}: {type(error).__name__}: {error}",
         remedy="This is a bug of Ringfence: please report it with the command you ran (RINGFENCE_DEBUG=1 shows the traceback).",
-        rule=rule.id,
+        rule=rule,
+        path=path,
     )
 
 
@@ -225,13 +233,20 @@ def _shown(line: str) -> str:
 class Renderer:
     """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
 
-    ``public`` leaves private values out, and with them the source line that would show them.
+    ``public`` leaves private values out, and with them the source line that would show them. A bug that strikes here costs one
+    finding its place or its words, never the run: ``crashes`` says so, once a rule and file.
     """
 
     def __init__(self, read: Callable[[str], bytes | None], *, public: bool) -> None:
         self._read = read
         self._public = public
         self._files: dict[str, Located | None] = {}
+        self._crashes: dict[tuple[str, str], NotChecked] = {}
+
+    @property
+    def crashes(self) -> list[NotChecked]:
+        """What bugs of ours cost so far."""
+        return list(self._crashes.values())
 
     def _file(self, path: str) -> Located | None:
         if path not in self._files:
@@ -248,35 +263,61 @@ class Renderer:
         """One hit in words. Its fingerprint depends on nothing that is found here."""
         private = any(isinstance(value, Private) for value in hit.params.values())
         hidden = private and self._public
-        location = self.locate(hit.place)
-        file = self._file(hit.place.path)
+
+        def guarded(make: Callable[[], T], otherwise: T) -> T:
+            try:
+                return make()
+            except Exception as error:
+                if debugging():
+                    raise
+                self._crashes.setdefault((rule.id, hit.place.path), _crash(rule.id, error, hit.place.path))
+                return otherwise
+
+        def locate(place: Place) -> Location:
+            return guarded(lambda: self.locate(place), Location(path=place.path))
+
+        def words(template: str, otherwise: str) -> str:
+            return guarded(lambda: fill(template, hit.params, public=self._public), otherwise)
+
+        location = locate(hit.place)
+        shown = [link for link in hit.evidence if not hidden or link.kind == "policy"]
         found = Finding(
             rule=rule.id,
             severity=severity,
             location=location,
-            message=fill(hit.message, hit.params, public=self._public),
-            remedy=fill(hit.remedy, hit.params, public=self._public),
+            message=words(hit.message, rule.summary),
+            remedy=words(hit.remedy, ""),
             fingerprint=fingerprint(rule.id, hit),
             package="" if hidden else hit.package,
             subject="" if hidden else hit.subject,
             introduced=introduced,
             private=private,
-            source="" if hidden or file is None or not location.line else _shown(file.line(location.line)),
-            related=tuple(Related(text=text, location=self.locate(place)) for text, place in hit.related),
-            evidence=tuple(self._evidence(link) for link in hit.evidence if not hidden or link.kind == "policy"),
-            edits=() if hidden else self._edits(hit.edits),
+            source="" if hidden else guarded(lambda: self._line(location), ""),
+            related=tuple(Related(text=text, location=locate(place)) for text, place in hit.related),
+            evidence=guarded(lambda: tuple(self._evidence(link) for link in shown), ()),
+            edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
             waived=waiver.reason if waiver else "",
         )
         return msgspec.structs.replace(found, next=next_step(found))
+
+    def _line(self, location: Location) -> str:
+        file = self._file(location.path) if location.line else None
+        return "" if file is None else _shown(file.line(location.line))
 
     def not_checked(self, problem: NotChecked) -> NotChecked:
         """What was not checked, in words: its templates filled, private values left out in public."""
         if not problem.params:
             return problem
-        words = {
-            name: fill(getattr(problem, name), problem.params, public=self._public)
-            for name in ("subject", "detail", "remedy")
-        }
+        try:
+            words = {
+                name: fill(getattr(problem, name), problem.params, public=self._public)
+                for name in ("subject", "detail", "remedy")
+            }
+        except Exception as error:
+            if debugging():
+                raise
+            self._crashes.setdefault((problem.rule, problem.path), _crash(problem.rule, error, problem.path))
+            words = {"subject": problem.path, "detail": "", "remedy": ""}
         return msgspec.structs.replace(problem, params={}, **words)
 
     def _evidence(self, link: Evidence) -> RenderedEvidence:

@@ -77,7 +77,7 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One check: its report, and whether a rule crashed (a bug of ours: exit code 70)."""
+    """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70)."""
 
     report: Report
     crashed: bool = False
@@ -266,7 +266,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         loaded,
         dataclasses.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
         findings,
-        [renderer.not_checked(problem) for problem in judged.not_checked],
+        [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
         Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
     )
@@ -274,7 +274,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         report = _screened(report, policy)
     return Run(
         report=report,
-        crashed=judged.crashed,
+        crashed=judged.crashed or bool(renderer.crashes),
         judged=judged,
         repo=loaded.repo,
         notices=outside.notices,
