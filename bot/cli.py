@@ -13,6 +13,7 @@ import sys
 
 import click
 
+from bot import __version__
 from bot.errors import RingfenceError, debugging
 from bot.text import printable
 
@@ -62,9 +63,7 @@ class _Verbs(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from bot.commands.common import version
-
-        click.echo(f"ringfence {version()}")
+        click.echo(f"ringfence {__version__}")
         ctx.exit()
 
 

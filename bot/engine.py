@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -48,8 +47,7 @@ _ROUNDS = 4
 _LINE_MAX = 2000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What all rules said, before it is put in words. ``hits`` go with their rule and severity in force;
     ``waived`` maps an index into ``hits`` to the waiver that covers it."""
 
@@ -59,7 +57,7 @@ class Judged:
     not_run: list[NotRun]
     counts: list[Count]
     crashed: bool = False
-    facts: Mapping[Key, object] = field(default_factory=dict)
+    facts: Mapping[Key, object] = msgspec.field(default_factory=dict)
 
 
 def judge_all(

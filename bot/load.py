@@ -8,7 +8,6 @@ import marshal
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -47,8 +46,7 @@ _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What a source became."""
 
     repo: Repo

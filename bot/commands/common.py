@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from bot import __version__
 from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
@@ -44,14 +43,13 @@ if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says about one check. Paths are the user's own."""
 
-    path: Path = field(default_factory=Path)
+    path: Path = msgspec.field(default_factory=Path)
     policy: Path | None = None
     overlay: Path | None = None
     open_patterns: tuple[str, ...] = ()
@@ -66,17 +64,15 @@ class Options:
     fail_on: Severity = Severity.ERROR
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A source with the policy that judges it."""
 
     source: Source
     policy: Policy
-    documents: Mapping[str, bytes] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70)."""
 
     report: Report
@@ -85,16 +81,6 @@ class Run:
     repo: Repo
     notices: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
-
-
-def version() -> str:
-    """The program's version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Progress:
@@ -162,7 +148,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     )
     requests = _requested(options, source, policy)
     if requests:
-        policy = dataclasses.replace(policy, notes=policy.notes + requests)
+        policy = msgspec.structs.replace(policy, notes=policy.notes + requests)
     return Opened(source=source, policy=policy, documents=documents)
 
 
@@ -264,7 +250,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         opened,
         options,
         loaded,
-        dataclasses.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
+        msgspec.structs.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
         findings,
         [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
@@ -527,7 +513,7 @@ def _report(
         seconds=measured.seconds,
     )
     return Report(
-        version=version(),
+        version=__version__,
         repository=str(loaded.repo.identity or loaded.repo.folder or _folder(opened.source)),
         revision=loaded.repo.revision,
         base=options.base or "",
