@@ -194,7 +194,7 @@ def run_case(case: Case, rules: Sequence[Rule], policy: Policy) -> Outcome:
     )
     renderer = Renderer(lambda path: files.get(path), public=False)
     findings = tuple(f for f in located(judged, renderer) if f.rule == case.rule and not f.waived)
-    problems = [p for p in judged.not_checked if p.rule in ("", case.rule)]
+    problems = [p for p in [*judged.not_checked, *renderer.crashes] if p.rule in ("", case.rule)]
     return _judge_outcome(case, head, findings, problems)
 
 

@@ -14,7 +14,7 @@ import sys
 import click
 
 from bot import __version__
-from bot.errors import RingfenceError
+from bot.errors import RingfenceError, debugging
 from bot.text import printable
 
 __all__ = ["BUG", "FAIL", "INCOMPLETE", "OK", "main"]
@@ -115,7 +115,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception as error:
-        if os.environ.get("RINGFENCE_DEBUG"):
+        if debugging():
             raise
         click.echo(
             f"error: a bug of Ringfence: {type(error).__name__}: {printable(str(error))}\n"
