@@ -26,12 +26,12 @@ from bot.link.members import link_members
 from bot.model import NotChecked
 from bot.names import PackageName, compile_pattern, matches_any
 from bot.policy import Policy, Side
-from bot.readers.javascript.candidates import Needles, candidates
 from bot.readers.npm import LOCK_NAMES, lock_reader
 from bot.repo import Repo
 from bot.sources.base import Entry, Source
 
 if TYPE_CHECKING:
+    from bot.readers.javascript.candidates import Needles
     from bot.readers.javascript.imports import ParsedImports
 
 __all__ = [
@@ -444,6 +444,9 @@ def _scan(
     meanwhile: Callable[[], None],
 ) -> dict[str, SourceFile]:
     """Candidate imports of every source file that has any and that policy does not ignore, by path."""
+    if not files:
+        meanwhile()
+        return {}
     scopes, depth_of = scanned.scopes, scanned.depth_of()
     version = reader_version("readers/javascript", "facts")
     digest = hashlib.sha256(b"\0".join([version.encode(), source.label.encode(errors="replace"), *scopes])).digest()
@@ -479,12 +482,14 @@ def _scan(
         else:
             unread[path] = ("", depth)
 
-    needles = {depth: Needles(scopes=scopes, escape=depth) for depth in {depth for _, depth in unread.values()}}
+    needles = _needles_of(scopes, {depth for _, depth in unread.values()})
 
     order = list(unread)
 
     def look(numbers: Sequence[int]) -> bytes:
         """What is in some files, as plain values: (number, size where it is unread or -1, candidates)."""
+        from bot.readers.javascript.candidates import candidates
+
         number_of = {order[number]: number for number in numbers}
         seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
         for path, data in source.read_many(number_of):
@@ -523,6 +528,15 @@ def _scan(
         cache.put_snapshot(digest, _encoded(still, hits))
     ignore = policy.tables.ignore.paths
     return {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
+
+
+def _needles_of(scopes: tuple[bytes, ...], depths: set[int]) -> dict[int, Needles]:
+    """What to look for in files at each depth."""
+    if not depths:
+        return {}
+    from bot.readers.javascript.candidates import Needles
+
+    return {depth: Needles(scopes=scopes, escape=depth) for depth in depths}
 
 
 def parse_many(
