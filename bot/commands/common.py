@@ -19,7 +19,7 @@ from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
 from bot.lastrun import LastRun
 from bot.load import load, parse_many
-from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.names import PackageName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
@@ -63,6 +63,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     disk: bool = False
     progress: bool = False
     fail_on: Severity = Severity.ERROR
+    again: Again = Again()
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,7 +240,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests, parsed = outside.requests, outside.parsed
-        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places)
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
         findings = located(judged, renderer, before=before)
         judgement.keep(renderer.places)
     finally:
@@ -585,6 +586,7 @@ def _report(
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,
+        again=options.again,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
         allowed=tuple(allowed),
