@@ -185,6 +185,8 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         sources=found,
         files=sum(1 for entry in sources if entry.path not in left_out),
     )
+    # What policy leaves out need not be readable.
+    problems = [problem for problem in problems if not problem.path or not matches_any(problem.path, ignore)]
     return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out), scanned=scanned)
 
 

@@ -242,6 +242,9 @@ class _Face:
                 first_width=wide + 9,
                 rest=" " * (wide + 9),
             )
+        if self._report.summary.files:
+            parsed, files = self._report.summary.parsed, self._report.summary.files
+            out.append(f"{plural(files, 'source file')} searched, {parsed:,} of them read by a parser")
         return out
 
     def footnotes(self) -> list[str]:

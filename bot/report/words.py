@@ -109,6 +109,8 @@ def _judged(report: Report) -> str:
         for label, number in count.judged.items():
             # Rules that share a label look at the same facts: the most that one of them saw, not the sum.
             facts[label] = max(facts.get(label, 0), number)
+    if not active:
+        return "nothing was judged"
     said = [plural(report.summary.files, "source file")] if report.summary.files else []
     said += [plural(facts[label], singular(label), label) for label in _MAIN if facts.get(label)]
     if not said:

@@ -148,10 +148,16 @@ class Checkout:
         if self._oids is not None:
             return ("120000" if path in self._links else "", self._oids.get(path, ""))
         out, dirty = self._ask()
-        at = out.find(b"\t" + os.fsencode(path) + b"\0")
-        if at < 0:
+        # A path may hold a tab: what stands before the first one of its line is mode, id and stage.
+        name, at = b"\t" + os.fsencode(path) + b"\0", -1
+        head = b""
+        while (at := out.find(name, at + 1)) >= 0:
+            head = out[out.rfind(b"\0", 0, at) + 1 : at]
+            if b"\t" not in head:
+                break
+        else:
             return "", ""
-        mode, oid, stage = out[out.rfind(b"\0", 0, at) + 1 : at].decode().split(" ")
+        mode, oid, stage = head.decode().split(" ")
         plain = stage == "0" and path not in dirty and not self._disk
         return mode, oid if plain and mode.startswith("100") else ""
 

@@ -179,7 +179,7 @@ def _imports(repo: Repo, policy: Policy, known: Known, verdict: Verdict) -> None
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            if any(found.start == candidate.start for found in parsed.imports):
+            if parsed.at(candidate.start) is not None:
                 place = Place(path, start=candidate.start, end=candidate.end)
                 verdict.hits.append(_hit(policy, place, candidate.specifier, parts[0], "imports"))
 

@@ -50,7 +50,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     reason=answer.reason,
                     subject=f"{package}@{version}",
                     detail=f"nobody could say whether it was released: {answer.detail}",
-                    remedy="Run again when the registry answers.",
+                    remedy=answer.remedy,
                 )
             )
         elif isinstance(answer, Released | Absent) and answer.mirrored and not enough:

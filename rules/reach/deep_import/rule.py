@@ -86,7 +86,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if isinstance(parsed, Unknown):
                 problems[path] = NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 continue
-            confirmed = next((found for found in parsed.imports if found.start == candidate.start), None)
+            confirmed = parsed.at(candidate.start)
             if confirmed is None:
                 continue
             verdict.counts["confirmed"] += 1
@@ -100,7 +100,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
 def _is_import(parsed: ParsedFile | Unknown | Pending, candidate: Import) -> bool:
     """Whether a parser confirms a candidate; a file that it cannot read may well hold the import."""
     if isinstance(parsed, ParsedFile):
-        return any(found.start == candidate.start for found in parsed.imports)
+        return parsed.at(candidate.start) is not None
     return isinstance(parsed, Unknown)
 
 
@@ -174,7 +174,7 @@ def _surface(
             reason=published.reason,
             subject=subject,
             detail=f"its exports could not be read: {published.detail}",
-            remedy="Run again when the registry answers.",
+            remedy=published.remedy,
         )
     elif isinstance(published, Absent):
         problems[subject] = NotChecked(
