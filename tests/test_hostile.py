@@ -374,7 +374,7 @@ def test_file_names_of_every_kind(shop: Repository) -> None:
         assert re.match(r"::(error|warning|notice|group|endgroup)( [^:]*)?::|(?!\s*::)", line), line
     assert len(rules_of(check(shop, "--rev", "HEAD").report)) == 4 * len(ODD)
     assert check(shop, "--base", "HEAD").code == 0
-    assert json.loads(ringfence("fix", shop.path, "--json").out)["changed"] is True
+    assert json.loads(ringfence("fix", shop.path, "--json", "--yes").out)["changed"] is True
     assert {f["rule"] for f in check(shop).report["findings"]} == {"path-escape"}
     subprocess.run(["rm", "-rf", ".git"], cwd=shop.path, check=True)
     report = json.loads(all_formats(shop.path)["json"])
