@@ -237,6 +237,25 @@ def test_what_could_not_be_checked_before_does_not_decide(shop: Repository) -> N
     assert [p["path"] for p in done.report["not_checked"]] == ["new/package.json"]
 
 
+def test_an_import_without_a_version_beside_one_that_was_there_decides(shop: Repository) -> None:
+    manifest = json.loads(shop.read("package.json"))
+    del manifest["dependencies"]
+    before_both(shop, {"package.json": manifest, "package-lock.json": npm_lock(manifest, {}), "src/main.js": DEEP})
+    assert check(shop, "--rule", "deep-import", "--base", "main").code == 0
+    shop.commit({"src/main.js": "// moved\n" + DEEP, "docs/a.txt": "a\n"})
+    assert check(shop, "--rule", "deep-import", "--base", "main").code == 0
+    shop.commit({"src/main.js": DEEP + OTHER})
+    done = check(shop, "--rule", "deep-import", "--base", "main")
+    assert done.code == 2
+    told = [(p["reason"], p["subject"], p["path"]) for p in done.report["not_checked"]]
+    assert told == [("no-version", "@acme/core/src/other.js", "src/main.js")]
+    shop.commit({"src/main.js": DEEP, "src/second.js": DEEP})
+    done = check(shop, "--rule", "deep-import", "--base", "main")
+    assert [p["path"] for p in done.report["not_checked"]] == ["src/second.js"]
+    shop.commit({"src/second.js": "// import '@acme/core/src/other.js'\n"})
+    assert check(shop, "--rule", "deep-import", "--base", "main").code == 0
+
+
 def test_a_lock_that_the_branch_breaks_decides(shop: Repository) -> None:
     shop.commit({"package-lock.json": "{"})
     done = check(shop, "--base", "main")

@@ -279,6 +279,32 @@ def test_findings_that_say_the_same_are_told_once_with_their_places() -> None:
     assert "m24.ts:3:1" in render(report(*alike), verbose=True)
 
 
+def test_what_was_not_checked_for_one_reason_is_told_once_with_its_places() -> None:
+    problems = tuple(
+        NotChecked(
+            reason="no-version",
+            subject=f"@acme/core/s{number}",
+            detail="no lock says which version",
+            remedy="Declare it.",
+            rule="deep-import",
+            path=f"src/{number:02}.ts",
+        )
+        for number in range(25)
+    )
+    other = NotChecked(reason="no-version", subject="@acme/x/y", detail="no lock says which x", path="a.ts")
+    said = render(report(not_checked=(*problems, other), verdict="incomplete"), width=100)
+    assert said.count("no lock says which version") == 1
+    assert "@acme/core/s0: no lock says which version (src/00.ts) [deep-import]" in said
+    assert "24 more alike: @acme/core/s1 (src/01.ts)," in said
+    assert "and 21 more (-v lists them)" in " ".join(said.split())
+    assert "@acme/x/y: no lock says which x (a.ts)" in said
+    assert "no-version (26)" in said
+    assert "26 not checked" in said
+    whole = render(report(not_checked=(*problems, other), verdict="incomplete"), width=100, verbose=True)
+    assert "src/24.ts" in whole
+    assert "-v lists" not in whole
+
+
 def test_files_with_errors_come_first() -> None:
     warned = finding(severity=Severity.WARNING, location=Location(path="a.json", line=1, column=1))
     failed = finding(location=Location(path="z.json", line=1, column=1))

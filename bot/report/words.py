@@ -9,10 +9,12 @@ from bot.model import Finding, Location, NotChecked, Report
 from bot.text import printable
 
 __all__ = [
+    "alike",
     "by_reason",
     "decides",
     "guarded",
     "judged_nothing",
+    "named",
     "plural",
     "position",
     "singular",
@@ -68,6 +70,22 @@ def by_reason(problems: Sequence[NotChecked]) -> dict[str, list[NotChecked]]:
     for problem in problems:
         groups.setdefault(problem.reason, []).append(problem)
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def alike(problems: Iterable[NotChecked]) -> list[list[NotChecked]]:
+    """Problems that say the same of different things, in the order of their first: a face tells each group once."""
+    groups: dict[tuple[str, ...], list[NotChecked]] = {}
+    for problem in problems:
+        groups.setdefault((problem.reason, problem.rule, problem.detail, problem.remedy), []).append(problem)
+    return list(groups.values())
+
+
+def named(problem: NotChecked) -> str:
+    """What was not checked, and where that stands."""
+    subject = printable(problem.subject)
+    if problem.path and problem.path != problem.subject:
+        return f"{subject} ({position(Location(path=problem.path, line=problem.line, column=1))})"
+    return f"{subject} (line {problem.line})" if problem.line else subject
 
 
 def judged_nothing(report: Report) -> list[str]:
