@@ -120,7 +120,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         [entry.path for entry in entries if entry.kind == "link" and _is_importable(entry.path)],
     )
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
-    governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
+    governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare, paths)
     repo = Repo(
         identity=source.identity,
         folder=source.folder,
