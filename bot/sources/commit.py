@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bot.names import RepoName
-from bot.sources.base import Entry, LinkedError, MissingObjectError
+from bot.sources.base import Entry, LinkedError, MissingObjectError, Unseen
 from bot.sources.git import Objects, git, identity_of, read_objects, resolve_revision
 
 __all__ = ["Commit"]
@@ -69,6 +69,9 @@ class Commit:
 
     def committed(self, path: str) -> bytes | None:
         return None
+
+    def unseen(self) -> Unseen:
+        return Unseen()
 
     def close(self) -> None:
         self._objects.close()
