@@ -233,6 +233,8 @@ class LastRun:
             return
         waivers = self._policy.tables.waiver
         repo = loaded.repo
+        if not (repo.files or repo.manifests or repo.locks):
+            return  # what is said of it depends on files that git does not track
         asked: list[_Asked] = []
         keys: list[Key] = []
         parsed: dict[str, bytes] = {}

@@ -193,7 +193,8 @@ def test_a_linked_work_tree(shop: Repository, tmp_path: Path) -> None:
 def test_a_repository_without_commits(tmp_path: Path, registry: LoopbackRegistry) -> None:
     empty = Repository(tmp_path / "empty")
     done = check(empty, "--open", "@acme/*")
-    assert (done.code, done.report["verdict"]) == (0, "pass")
+    assert (done.code, done.report["verdict"]) == (2, "incomplete")
+    assert [problem["reason"] for problem in done.report["not_checked"]] == ["nothing-to-judge"]
     empty.write(product(registry, stock(registry), spec="^1.2.0"))
     empty.git("add", "--all")
     report = check(empty).report

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError
+from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError, Unseen
 from bot.sources.git import Objects, read_objects, settings_of, start
 
 __all__ = ["Checkout", "read_beneath"]
@@ -231,6 +231,15 @@ class Checkout:
     def committed(self, path: str) -> bytes | None:
         full = (Path(self._root) / path).relative_to(self._top).as_posix()
         return self._objects.read(f"HEAD:{full}") or b""
+
+    def unseen(self) -> Unseen:
+        here = {entry.path for entry in self.entries()}
+        others, _ = start(self._root, ["ls-files", "--others", "--exclude-standard", "-z"], quiet=True).communicate()
+        head, _ = start(self._root, ["ls-tree", "-r", "-z", "--name-only", "HEAD"], quiet=True).communicate()
+        return Unseen(
+            untracked=others.count(b"\0"),
+            absent=sum(1 for path in os.fsdecode(head).split("\0") if path and path not in here),
+        )
 
     def close(self) -> None:
         self._objects.close()

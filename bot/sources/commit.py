@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bot.names import RepoName
-from bot.sources.base import Entry, LinkedError, MissingObjectError, State
+from bot.sources.base import Entry, LinkedError, MissingObjectError, State, Unseen
 from bot.sources.git import Objects, git, read_objects, resolve_revision, settings_of
 
 __all__ = ["Commit"]
@@ -73,6 +73,9 @@ class Commit:
 
     def committed(self, path: str) -> bytes | None:
         return None
+
+    def unseen(self) -> Unseen:
+        return Unseen()
 
     def close(self) -> None:
         self._objects.close()
