@@ -27,19 +27,16 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     )
     verdict = Verdict(counts=counts)
     problems: dict[str, NotChecked] = {}
-    opened: dict[str, bool] = {}
+    names = repo.open_names(policy)
 
     def is_open(name: str) -> bool:
-        known_already = opened.get(name)
-        if known_already is None:
-            known_already = opened[name] = repo.is_open(policy, PackageName.npm(name))
-        return known_already
+        return name in names or repo.is_open(policy, PackageName.npm(name))
 
     for lock, manifests in _judged_locks(repo, policy):
         counts["lock entries"] += len(lock.entries)
         asked: _Asked | None = None
         for entry in lock.entries:
-            if not is_open(entry.name):
+            if entry.name not in names:
                 continue
             counts["open"] += 1
             if entry.source is Source.REGISTRY or entry.source is Source.PATCH:
@@ -152,7 +149,7 @@ def _against_registry(
             reason=answer.reason,
             subject=subject,
             detail=f"its integrity could not be compared: {answer.detail}",
-            remedy="Run again when the registry answers.",
+            remedy=answer.remedy,
             path=lock.path,
         )
         return "unknown", None
