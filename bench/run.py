@@ -144,7 +144,7 @@ class Bench:
             "--policy",
             str(policy),
             "--json",
-            "-o",
+            "--output",
             str(self.work / "report.json"),
             *options,
         ]
