@@ -48,10 +48,7 @@ def first_policy(repo: Repo, open_patterns: Sequence[str] = ()) -> First:
         scope, guessed = _guess(repo)
         patterns = (f"{scope}/*",)
     policy = Policy(tables=PolicyTables(open=Open(packages=patterns)))
-    sides = {
-        root.directory: policy.counts_as(policy.side_of_root(repo.identity, root.directory, root.package))
-        for root in repo.roots
-    }
+    sides = {root.directory: policy.counts_as(repo.stated_side(policy, root)) for root in repo.roots}
     opened = [root for root in repo.roots if sides[root.directory] is Side.OPEN]
     private = [root for root in repo.roots if sides[root.directory] is Side.PRIVATE]
     lines = [*_head(repo), *_open(repo, policy, opened, private), *_private(repo, policy, opened, private)]
@@ -179,8 +176,9 @@ def _private(repo: Repo, policy: Policy, opened: list[Root], private: list[Root]
             said += ["# Members on the private side.", _list("members", members)]
     doubtful = sorted(
         root.package.name
-        for root in opened
+        for root in (*opened, *private)
         if root.package and root.manifest and root.manifest.private and is_npm_name(root.package.name)
+        if policy.side_of_package(root.package) is Side.OPEN
     )
     hint = []
     if doubtful:
@@ -220,7 +218,7 @@ def _private_packages(policy: Policy, private: list[Root]) -> list[str]:
         package = root.package
         if package is None or package.scope is None or not is_npm_name(package.name):
             continue
-        if root.manifest is None or root.manifest.template:
+        if root.manifest is None or root.manifest.template or policy.side_of_package(package) is Side.OPEN:
             continue
         shared = any("**" in name or matches_any(package.scope, (name.partition("/")[0],)) for name in opened)
         found[package.name if shared else f"{package.scope}/*"] = None
