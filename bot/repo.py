@@ -125,9 +125,12 @@ class Repo:
         """What policy says of a package root: open, private, or *unmatched*.
 
         One that says ``"private": true`` is not open by its name alone: a product may carry a name of the open scope.
-        It is where an open package stands in the same repository, whose tooling, tests or site it then is.
+        It is where policy gives that name in full, and where an open package stands in the same repository, whose tooling,
+        tests or site it then is.
         """
         unpublished = root.manifest is not None and root.manifest.private
+        if unpublished and root.package is not None and policy.lists(root.package):
+            unpublished = False
         if unpublished and self._once("holds_open", lambda: any(self._is_released(policy, r) for r in self.roots)):
             unpublished = False
         return policy.side_of_root(self.identity, root.directory, root.package, unpublished=unpublished)
@@ -155,7 +158,7 @@ class Repo:
             return True
         if policy.counts_as(self.stated_side(policy, root)) is Side.PRIVATE:
             return False
-        return not root.manifest.private or is_published(policy, root)
+        return not root.manifest.private or is_published(policy, root) or policy.lists(package)
 
     # -- pins ------------------------------------------------------------------------------
 
