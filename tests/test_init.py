@@ -62,7 +62,6 @@ def assert_same(repo: Repo, first: First) -> None:
     """Every root and every dependency is on the same side with the file as with the flag, and no harder so; nothing else
     is set."""
     file, flag = written(first, repo.identity), flagged(first.patterns)
-<<<<<<< HEAD
     by_file, by_flag = (msgspec.structs.replace(repo, _cache={}) for _ in range(2))
     # Where nothing can be published and nothing is open, that it is private by policy changes no verdict.
     mute = all(root.manifest is None or root.manifest.private for root in repo.roots)
@@ -72,16 +71,6 @@ def assert_same(repo: Repo, first: First) -> None:
     for _, declaration in repo.declarations():
         package = PackageName(declaration.ecosystem, declaration.name)
         assert file.side_of_package(package) is flag.side_of_package(package)
-=======
-    # What a repository works out for one policy it keeps.
-    by_file, by_flag = (dataclasses.replace(repo, _cache={}) for _ in range(2))
-    for root in repo.roots:
-        sides = [file.counts_as(by_file.stated_side(file, root)), flag.counts_as(by_flag.stated_side(flag, root))]
-        assert sides[0] is sides[1], root.directory
-    for _, declaration in repo.declarations():
-        package = PackageName(declaration.ecosystem, declaration.name)
-        assert file.counts_as(file.side_of_package(package)) is flag.counts_as(flag.side_of_package(package))
->>>>>>> leftovers
         assert by_file.is_open(file, package) is by_flag.is_open(flag, package)
     rest = msgspec.structs.replace(
         file.tables, open=Open(packages=file.tables.open.packages), private=PrivateSide(), ignore=Ignore()
@@ -208,20 +197,9 @@ def test_a_private_package_with_an_open_name_is_only_a_suggestion() -> None:
     # A product, since nothing here is released: a run with the flag says the same.
     repo = repo_of({"package.json": {"name": "@acme/shop", "private": True}}, "acme/platform-shop")
     first = first_policy(repo, ("@acme/*",))
-<<<<<<< HEAD
     assert active(first)[:3] == ["schema = 1", "[open]", 'packages = ["@acme/*"]']
     assert active(first)[3:] == ["[private]", 'repositories = ["acme/platform-shop"]']
     assert suggested(first)[0] == 'packages = ["@acme/shop"]'
-=======
-    assert active(first) == [
-        "schema = 1",
-        "[open]",
-        'packages = ["@acme/*"]',
-        "[private]",
-        'repositories = ["acme/platform-shop"]',
-    ]
-    assert '# packages = ["@acme/shop"]' in first.text
->>>>>>> leftovers
     assert_same(repo, first)
     # Beside a released package it is that one's tooling.
     files: dict[str, object] = {"package.json": {"name": "@acme/root", "private": True, "workspaces": ["p/*"]}}

@@ -147,7 +147,6 @@ def _stale(lock: Lock, preferred: Lock, first: Drift) -> Hit:
     )
 
 
-<<<<<<< HEAD
 def _unread(lock: Lock, preferred: Lock, first: Drift) -> Hit:
     params: dict[str, Text] = {"lock": Public(lock.path), "preferred": Public(preferred.path)}
     return Hit(
@@ -165,12 +164,8 @@ def _unread(lock: Lock, preferred: Lock, first: Drift) -> Hit:
     )
 
 
-def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]], list[tuple[str, str]]]:
-    """What the root of a lock says about overrides, catalogs and patches, from its manifest and its workspace file."""
-=======
 def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]]]:
     """What the root of a lock says about overrides and catalogs, in its manifest and its workspace file."""
->>>>>>> leftovers
     overrides: list[Override] = []
     catalogs: dict[str, Mapping[str, str]] = {}
     manifest = repo.manifest_at(lock.directory)
