@@ -141,7 +141,13 @@ def large_locks(cache: Path) -> Path:
     old = [*npm, "--lockfile-version", "2"]
     subprocess.run(old, cwd=target / "yarn", check=True, stdout=subprocess.DEVNULL, env=environment)
     print("yarn makes a yarn.lock of it ...", file=sys.stderr)
-    yarn = [str(cache / "peers" / "node_modules" / ".bin" / "yarn"), "import", "--ignore-scripts", "--non-interactive"]
+    yarn = [
+        str(cache / "peers" / "node_modules" / ".bin" / "yarn"),
+        "import",
+        "--ignore-scripts",
+        "--ignore-engines",
+        "--non-interactive",
+    ]
     subprocess.run(yarn, cwd=target / "yarn", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     shutil.move(target / "yarn" / "yarn.lock", target / "yarn.lock")
     shutil.rmtree(target / "yarn")
