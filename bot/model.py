@@ -16,6 +16,7 @@ from msgspec import Meta
 from bot.text import Text
 
 __all__ = [
+    "REASONS",
     "Again",
     "Count",
     "Edit",
@@ -123,6 +124,40 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     edits: tuple[Edit, ...] = ()
     fold: str = ""
+
+
+# Why something was not checked: what `NotChecked.reason` says and a policy may allow. A test holds it to the code.
+REASONS = frozenset(
+    (
+        "integrity-mismatch",
+        "internal-error",
+        "invalid-name",
+        "malformed",
+        "manifest-hook",
+        "mirrored",
+        "missing-object",
+        "no-integrity",
+        "no-overlay",
+        "no-version",
+        "not-answered",
+        "not-open",
+        "not-utf8",
+        "nothing-to-judge",
+        "offline",
+        "open-pattern",
+        "registry-forbidden",
+        "registry-unreachable",
+        "symbolic-link",
+        "too-deep",
+        "too-large",
+        "unknown-protocol",
+        "unknown-source",
+        "unresolved-catalog",
+        "unsupported-ecosystem",
+        "unsupported-format",
+        "unsupported-layout",
+    )
+)
 
 
 class NotChecked(msgspec.Struct, frozen=True, kw_only=True):

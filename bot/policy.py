@@ -149,7 +149,8 @@ class Open(_Table, frozen=True, kw_only=True):
     """What is open: package patterns, repositories, members (directories in this repository)."""
 
     packages: Annotated[
-        tuple[PackagePattern, ...], Meta(description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`.")
+        tuple[PackagePattern, ...],
+        Meta(min_length=1, description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`."),
     ]
     repositories: Annotated[tuple[RepositoryPattern, ...], Meta(description="Open repositories: `acme/*`.")] = ()
     members: Annotated[

@@ -20,7 +20,7 @@ from msgspec import inspect
 from bot.errors import RingfenceError
 from bot.model import Place
 from bot.names import PackageName, RepoName
-from bot.policy import Policy, PolicyTables, repository_matches
+from bot.policy import Open, Policy, PolicyTables, repository_matches
 from bot.policy_checks import (
     CHECKS,
     Show,
@@ -547,7 +547,7 @@ class _Walk:
             tables = isinstance(_plain(node.item_type)[0], inspect.StructType)
             return self._wrong_type(raw, "a list of tables" if tables else "a list", pointer)
         if node.min_length is not None and len(raw) < node.min_length:
-            return self._bad(pointer, f"{len(raw)} in the list", f"Write at least {node.min_length}.")
+            return self._bad(pointer, f"{len(raw) or 'nothing'} in the list", f"Write at least {node.min_length}.")
         items = [self._value(item, node.item_type, (*pointer, index)) for index, item in enumerate(raw)]
         return [None if item is _WRONG else item for item in items]
 
@@ -735,9 +735,7 @@ _FREE_KEYS: Final = ("rules", "registry", "upstream.author")
 
 @lru_cache(maxsize=1)
 def _defaults() -> Mapping[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(
-        msgspec.json.encode(msgspec.convert({"open": {"packages": []}}, PolicyTables))
-    )
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(PolicyTables(open=Open(packages=()))))
     return found
 
 
