@@ -195,3 +195,25 @@ def test_the_evidence_names_the_member_that_is_private(tmp_path: Path) -> None:
     said = {link["location"]["path"]: link["text"] for link in found["evidence"]}
     assert list(said) == ["apps/core/package.json", "platform/billing/package.json", "ringfence.toml"]
     assert "billing-web is the member of platform/billing/package.json" in said["platform/billing/package.json"]
+
+
+def test_private_by_policy_is_told_from_private_for_want_of_a_pattern(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+        "apps/core/package.json": {"name": "@acme/core", "version": "1.0.0"},
+        "apps/kit/package.json": {"name": "kit", "version": "1.0.0"},
+    }
+    where = Repository(tmp_path / "r", files)
+    arguments = ("--rule", "visibility", "--offline")
+    (found,) = check(where, *arguments, "--open", "@acme/*").report["findings"]
+    assert found["message"].startswith("kit counts as private, since no open pattern matches it")
+    assert "`npm publish` would publish it" in found["message"]
+    assert found["remedy"].endswith("; if it is open, say so with --open kit.")
+    where.commit({"ringfence.toml": '[open]\npackages = ["@acme/*"]\n'})
+    assert (
+        check(where, *arguments).report["findings"][0]["remedy"].endswith("; if it is open, say so in [open] packages.")
+    )
+    where.commit({"ringfence.toml": '[open]\npackages = ["@acme/*"]\n[private]\npackages = ["kit"]\n'})
+    (found,) = check(where, *arguments).report["findings"]
+    assert found["message"].startswith("kit is private by policy, and its manifest has no")
+    assert found["remedy"] == 'Add "private": true to apps/kit/package.json.'
