@@ -217,3 +217,17 @@ def test_private_by_policy_is_told_from_private_for_want_of_a_pattern(tmp_path: 
     (found,) = check(where, *arguments).report["findings"]
     assert found["message"].startswith("kit is private by policy, and its manifest has no")
     assert found["remedy"] == 'Add "private": true to apps/kit/package.json.'
+
+
+def test_a_deep_import_is_told_what_to_write_instead(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    exports = {name: f"{name}.js" for name in ("./alpha", "./render", "./renderers", "./beta", "./gamma", "./delta")}
+    exports |= {".": "./index.js", "./hidden": None, "./package.json": "./package.json"}  # type: ignore[dict-item]
+    integrity = registry.publish("@acme/core", "1.2.3", {"exports": exports}, {"index.js": b""})
+    files = product(registry, integrity)
+    where = Repository(tmp_path / "shop", {**files, "src/main.js": 'import "@acme/core/src/renderer.js"\n'})
+    (found,) = check(where, "--rule", "deep-import").report["findings"]
+    said = "Use what it exports (@acme/core, @acme/core/renderers, @acme/core/render, "
+    assert found["remedy"].startswith(said)
+    assert found["remedy"].endswith(", …), or have @acme/core export it, release that, and pin it.")
+    assert "hidden" not in found["remedy"]
+    assert "package.json" not in found["remedy"]
