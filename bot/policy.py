@@ -433,6 +433,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             return Side.OPEN
         return Side.UNMATCHED
 
+    def lists(self, package: PackageName) -> bool:
+        """Whether an open pattern is this package's whole name: policy means this very package, not what is called alike."""
+        return any(PackageName.parse(pattern) == package for pattern in self.tables.open.packages)
+
     def side_of_repository(self, repository: RepoName | None) -> Side:
         """By ``owner/name`` (``host/owner/name`` off github.com), whatever the case: forges ignore it."""
         if repository is None:
