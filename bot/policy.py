@@ -397,7 +397,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ``private_names`` are the overlay's names and patterns, never printed in public.
     Keys that the overlay set have no place.
     ``assumed`` says in words what was assumed for want of a policy file, ``notes`` what of a repository's own file
-    has no effect. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
+    has no effect. ``leaving`` are the indexes of waivers that the change under judgement takes out of that file: they still
+    count, and nobody has to be told to delete them. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
     """
 
     tables: PolicyTables
@@ -406,6 +407,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     assumed: tuple[str, ...] = ()
     overlay: bool = False
     notes: tuple[str, ...] = ()
+    leaving: frozenset[int] = frozenset()
     today: datetime.date = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
 
     @property

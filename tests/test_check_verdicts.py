@@ -331,8 +331,9 @@ GOOD: dict[str, object] = {
         pytest.param({"owner": "  "}, False, "owner", id="blank owner"),
         pytest.param({"reason": ""}, False, "reason", id="no reason"),
         pytest.param({"expires": None}, False, "expires", id="no end"),
-        pytest.param({"path": "lib/**"}, False, "covers", id="another path"),
-        pytest.param({"path": "src"}, False, "covers", id="a folder is no pattern"),
+        pytest.param({"path": "package.json"}, False, "covers", id="another path"),
+        pytest.param({"path": "lib/**"}, False, "speaks of lib/**, and no file here", id="no path"),
+        pytest.param({"path": "src"}, False, "no file here is called so", id="a folder is no pattern"),
         pytest.param({"package": "@acme/other"}, False, "covers", id="another package"),
         pytest.param({"rule": "path-escape"}, False, "covers", id="another rule"),
     ],
@@ -349,6 +350,8 @@ def test_waivers(
     assert len(about) == (words is not None), about
     if words is not None:
         assert words in about[0].lower()
+        remedy = next(f["remedy"] for f in report["findings"] if f["rule"] == "waiver")
+        assert (remedy == "Write src/** for what lies in that folder.") is (change.get("path") == "src")
     assert report["verdict"] == ("pass" if waived else "fail")
     assert report["summary"]["waived"] == int(waived)
 

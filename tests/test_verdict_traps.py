@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -231,3 +232,35 @@ def test_a_deep_import_is_told_what_to_write_instead(tmp_path: Path, registry: L
     assert found["remedy"].endswith(", …), or have @acme/core export it, release that, and pin it.")
     assert "hidden" not in found["remedy"]
     assert "package.json" not in found["remedy"]
+
+
+def test_mending_what_is_waived_and_deleting_the_waiver_is_one_clean_change(tmp_path: Path) -> None:
+    """The policy in force is the base's, which still holds the waiver: nobody has to be told to delete it."""
+    opened = '[open]\npackages = ["@acme/*"]\n'
+    waived = '[[waiver]]\nrule = "floating-pin"\npath = "old/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    old: dict[str, Any] = {"name": "old", "private": True, "dependencies": {"@acme/core": "^1.0.0"}}
+    mended = old | {"dependencies": {"@acme/core": "1.0.0"}}
+    repository = Repository(tmp_path / "r", {"ringfence.toml": opened + waived, "old/package.json": old})
+    repository.git("tag", "base")
+    arguments = ("--base", "base", "--offline", "--rule", "waiver", "--rule", "floating-pin")
+
+    repository.commit({"old/package.json": mended})
+    (found,) = check(repository, *arguments).report["findings"]
+    assert (found["rule"], found["message"]) == ("waiver", "the waiver for floating-pin covers nothing any more")
+    repository.commit({"ringfence.toml": opened})
+    outcome = check(repository, *arguments)
+    assert (outcome.code, outcome.report["findings"]) == (0, [])
+    # The waiver alone taken away: it counts until that is merged.
+    repository.commit({"old/package.json": old})
+    assert [bool(f["waived"]) for f in check(repository, *arguments).report["findings"]] == [True]
+
+
+def test_what_a_waiver_lacks_is_one_or_several(tmp_path: Path) -> None:
+    opened = '[open]\npackages = ["@acme/*"]\n[[waiver]]\nrule = "floating-pin"\nowner = "o"\n'
+    repository = Repository(tmp_path / "r", {"ringfence.toml": opened, "package.json": {"name": "@acme/x"}})
+    (found,) = check(repository, "--offline", "--rule", "waiver").report["findings"]
+    assert found["remedy"].startswith("Write them down")
+    repository.commit({"ringfence.toml": opened + 'reason = "r"\n'})
+    assert (
+        check(repository, "--offline", "--rule", "waiver").report["findings"][0]["remedy"].startswith("Write it down")
+    )
