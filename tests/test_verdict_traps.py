@@ -264,3 +264,19 @@ def test_what_a_waiver_lacks_is_one_or_several(tmp_path: Path) -> None:
     assert (
         check(repository, "--offline", "--rule", "waiver").report["findings"][0]["remedy"].startswith("Write it down")
     )
+
+
+def test_a_folder_that_is_only_named_is_a_note(tmp_path: Path) -> None:
+    lines = {
+        'new URL("../../", import.meta.url)': "note",
+        'new URL("../..", import.meta.url)': "note",
+        'new URL("../../core/?x", import.meta.url)': "note",
+        'new URL("../../x.json", import.meta.url)': "error",
+        'import "../../core/"': "error",
+    }
+    files: dict[str, Content] = {
+        "package.json": {"name": "@acme/x", "version": "1.0.0"},
+        "src/a.mjs": "\n".join(lines) + "\n",
+    }
+    report = check(Repository(tmp_path / "r", files), "--open", "@acme/*", "--offline", "--rule", "path-escape").report
+    assert [finding["severity"] for finding in report["findings"]] == list(lines.values())
