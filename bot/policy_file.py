@@ -76,6 +76,7 @@ def load_policy(
     open_patterns: tuple[str, ...] = (),
     rule_ids: Collection[str],
     identity: RepoName | None,
+    vouched: bool = False,
     today: datetime.date | None = None,
 ) -> Policy:
     """The policy in force for one repository. Raises `PolicyError` with everything that is wrong.
@@ -85,6 +86,8 @@ def load_policy(
     ``rule_ids`` may map each id to its default `Severity`; with ids alone, a severity that the organisation does not set
     counts as ``error``, which a repository cannot raise.
     ``open_patterns`` stand in for a policy file; together with one they are refused.
+    ``vouched``: the repository's file is not that of whoever is judged by it (it is that of a base). Otherwise it names no
+    variable whose value would be sent away.
     """
     problems = _Problems()
     levels = dict(rule_ids) if isinstance(rule_ids, Mapping) else dict.fromkeys(rule_ids, "error")
@@ -100,6 +103,8 @@ def load_policy(
     assumed: tuple[str, ...] = ()
     if base is not None:
         merged.begin(base)
+        if base is repository and not vouched:
+            merged.withhold_tokens(base)
         if open_patterns:
             what = f"it stands beside a policy file, {printable(base.label)}"
             problems.add_at("--open", 0, 0, what, "Leave --open out; [open].packages says what is open.")
@@ -785,6 +790,18 @@ class _Merged:
             return []
         tables: dict[str, dict[str, Any]] = document.tree.get("repository", {})
         return [(key, table) for key, table in tables.items() if repository_matches(self._identity, key)]
+
+    def withhold_tokens(self, document: _Document) -> None:
+        """Have the mirrors of a file that anybody may have written asked anonymously."""
+        for ecosystem, table in self.tree.get("registry", {}).items():
+            for index, mirror in enumerate(table.get("mirrors", [])):
+                if mirror is not None and mirror.pop("token_env", None) is not None:
+                    self._forget(("registry", ecosystem, "mirrors", index, "token_env"))
+                    label = printable(document.label)
+                    self.notes.append(
+                        f"the mirror {printable(mirror.get('url', ''))} is asked without its token: {label} may be anybody's; "
+                        f"to vouch for it, name it with --policy, or a --base that has it"
+                    )
 
     # -- the others ------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ def load(
     identity: str | None = "acme/platform-x",
     rules: Any = RULES,
     opened: tuple[str, ...] = (),
+    vouched: bool = False,
 ) -> Policy:
     return load_policy(
         repository_file=("own.toml", repository.encode()) if repository is not None else None,
@@ -34,6 +35,7 @@ def load(
         open_patterns=opened,
         rule_ids=rules,
         identity=RepoName.parse(identity) if identity else None,
+        vouched=vouched,
         today=datetime.date(2026, 12, 1),
     )
 
@@ -207,6 +209,36 @@ def test_what_it_repeats_or_contradicts_is_found_across_files() -> None:
     assert found == [
         'own.toml:2:13: private.packages.0: "@acme/*" is in open.packages too. Take it out of one of the two.'
     ]
+
+
+MIRROR = '[registry.npm]\nurl = "https://r.example"\nmirrors = [{ url = "https://m.example", token_env = "TOKEN" }]\n'
+
+
+def tokens(policy: Policy) -> list[str | None]:
+    return [mirror.token_env for mirror in policy.tables.registry["npm"].mirrors]
+
+
+def test_a_file_that_anybody_may_have_written_sends_no_token() -> None:
+    policy = load(ORG + MIRROR, organisation=None)
+    assert policy.tables.registry["npm"].url == "https://r.example"
+    assert tokens(policy) == [None]
+    assert policy.notes == (
+        "the mirror https://m.example is asked without its token: own.toml may be anybody's; "
+        "to vouch for it, name it with --policy, or a --base that has it",
+    )
+    assert "registry.npm.mirrors.0.token_env" not in policy.places
+    assert "registry.npm.mirrors.0.url" in policy.places
+
+
+def test_a_file_that_somebody_vouches_for_sends_its_token() -> None:
+    vouched = load(ORG + MIRROR, organisation=None, vouched=True)
+    assert (tokens(vouched), vouched.notes) == (["TOKEN"], ())
+    named = load(organisation=ORG + MIRROR)
+    assert (tokens(named), named.notes) == (["TOKEN"], ())
+    # The overlay is the user's own.
+    overlay = '[registry.npm]\nmirrors = [{ url = "https://o.example", token_env = "OTHER" }]\n'
+    beside = load(ORG + MIRROR, organisation=None, overlay=overlay)
+    assert tokens(beside) == [None, "OTHER"]
 
 
 def test_the_organisation_speaks_of_one_repository() -> None:
