@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import unquote
 
@@ -213,29 +214,37 @@ def _hosts(policy: Policy, answer: Released) -> set[str]:
     return {registry_host(url) for url in urls} - {""}
 
 
+# How package managers read an integrity (https://github.com/npm/ssri), white space being JavaScript's.
+_SPACE = re.compile("[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+")
+_DIGEST = re.compile(r"([a-z0-9]+)-([^?]+)(?:\?.*)?")
+# From the strongest (`DEFAULT_PRIORITY`).
+_STRENGTH = ("sha512", "sha384", "sha256", "sha224", "sha1", "whirlpool", "md5")
+
+
 def _same_integrity(locked: str | None, answer: Released) -> bool | None:
-    """True or False where the two can be compared, None where they share no algorithm."""
-    if not locked:
-        return None
-    registry: dict[str, set[str]] = {}
-    for token in (answer.integrity or "").split():
-        algorithm, _, digest = token.partition("-")
-        registry.setdefault(algorithm, set()).add(digest.partition("?")[0])
-    if answer.shasum:
-        try:
-            sha1 = base64.b64encode(bytes.fromhex(answer.shasum)).decode()
-        except ValueError:
-            sha1 = ""
+    """True or False where the two can be compared, None where the registry does not offer the algorithm that counts.
+
+    A package manager checks the strongest algorithm in the lock alone, and takes any one of its digests: each has to be
+    the registry's.
+    """
+    registry = _digests(answer.integrity or "")
+    if answer.shasum and re.fullmatch(r"[0-9a-fA-F]{40}", answer.shasum):
+        sha1 = base64.b64encode(bytes.fromhex(answer.shasum)).decode()
         registry.setdefault("sha1", set()).add(sha1)
-    compared: bool | None = None
-    for algorithm in ("sha512", "sha384", "sha256", "sha1"):
-        ours = {t.partition("-")[2].partition("?")[0] for t in locked.split() if t.startswith(algorithm + "-")}
-        theirs = registry.get(algorithm)
-        if ours and theirs:
-            # A package manager checks the strongest algorithm that both sides know.
-            compared = bool(ours & theirs)
-            break
-    return compared
+    ours = _digests(locked or "")
+    for algorithm in _STRENGTH:
+        if algorithm in ours:
+            return ours[algorithm] <= registry[algorithm] if algorithm in registry else None
+    return None
+
+
+def _digests(integrity: str) -> dict[str, set[str]]:
+    """Algorithm -> the digests, in base64, that an integrity names under it."""
+    found: dict[str, set[str]] = {}
+    for token in _SPACE.split(integrity):
+        if (parts := _DIGEST.fullmatch(token)) is not None:
+            found.setdefault(parts[1], set()).add(parts[2])
+    return found
 
 
 def _elsewhere(lock: Lock, entry: LockEntry, asked: _Asked, problems: dict[str, NotChecked]) -> tuple[str, Hit | None]:
