@@ -42,7 +42,7 @@ def token(algorithm: str, data: bytes, rng: random.Random) -> str:
     if algorithm == "sha3":
         text = f"sha3-512-{base64.b64encode(hashlib.sha3_512(data).digest()).decode()}"
     elif algorithm == "ripemd160":
-        text = f"ripemd160-{base64.b64encode(hashlib.sha1(data).digest()).decode()}"
+        text = f"ripemd160-{base64.b64encode(hashlib.sha256(data).digest()[:20]).decode()}"
     else:
         text = sri(data, algorithm)
     return text + rng.choice(("", "", "", "?x", "?x?y"))
