@@ -201,6 +201,20 @@ def test_versions_that_are_none_are_never_asked(tmp_path: Path, registry: Loopba
     assert not any("latest" in path or ".." in path for path in registry.paths())
 
 
+def test_what_the_repository_calls_private_against_the_organisation_is_judged_and_not_asked_for(
+    tmp_path: Path, registry: LoopbackRegistry
+) -> None:
+    files = product(registry, stock(registry), spec="^1.2.0")
+    organisation = tmp_path / "organisation.toml"
+    organisation.write_text(str(files["ringfence.toml"]))
+    files["ringfence.toml"] = '[private]\nnames = ["core"]\n'
+    done = check(Repository(tmp_path / "shop", files), "--policy", organisation)
+    assert ("floating-pin", "package.json") in rules_of(done.report)
+    assert {reason for _, reason, _ in problems(done.report)} == {"not-open"}
+    assert any("ringfence.toml:2:10" in note for note in done.report["assumed"])
+    assert registry.requests == 0
+
+
 # -- who is given a token --------------------------------------------------------------------------
 
 

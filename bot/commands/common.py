@@ -436,7 +436,11 @@ class _Outside:
                 self._cache,
                 offline=self._options.offline,
                 # Where nobody has said which names are open, none is.
-                is_open=lambda package: bool(self._may_ask) and all(may_ask(package) for may_ask in self._may_ask),
+                is_open=lambda package: (
+                    bool(self._may_ask)
+                    and all(may_ask(package) for may_ask in self._may_ask)
+                    and not self._policy.is_disputed(package)
+                ),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
