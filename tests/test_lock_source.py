@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.facts.lock import Source
 from bot.names import PackageName
+from bot.readers.npm.npm_lock import read_npm_lock
 from bot.rule import Released
 from bot.rules.pins.lock_source.rule import _same_integrity
 from tests.registry.loopback import sha1_hex, sri
@@ -85,3 +87,35 @@ def test_what_counts_as_the_registry_s_installs_nothing_else(copy: str, offers: 
         elif same is not None:
             assert same is (takes_good and not takes_evil), integrity
     assert min(outcomes.values()) > 100
+
+
+# -- the half of an npm lock that only npm 6 reads ---------------------------------------------------
+
+
+def test_what_npm_wrote_says_the_same_twice() -> None:
+    """npm 8 wrote it, with members, aliases, a folder by path and a nested duplicate."""
+    data = (ORACLE.parent / "locks/fixtures/npm8/package-lock.json").read_bytes()
+    lock = read_npm_lock("package-lock.json", data)
+    assert len(lock.entries) > 20
+    assert lock.older == ()
+    value = json.loads(data)
+
+    def older(number: int, **change: object) -> list[tuple[str, str | None, Source, tuple[object, ...]]]:
+        said = json.loads(data)
+        said["lockfileVersion"] = number
+        said["dependencies"]["chalk"] |= change
+        found = read_npm_lock("package-lock.json", json.dumps(said).encode())
+        assert found.entries == lock.entries
+        return [(entry.key, entry.version, entry.source, entry.pointer) for entry in found.older]
+
+    chalk, here = "node_modules/chalk", ("dependencies", "chalk")
+    version = value["dependencies"]["chalk"]["version"]
+    for number in (1, 2, 3):
+        assert older(number) == []
+        assert older(number, version="9.9.9") == [(chalk, "9.9.9", Source.REGISTRY, here)]
+        assert older(number, integrity="sha512-AAAA") == [(chalk, version, Source.REGISTRY, here)]
+        assert older(number, version="file:x") == [(chalk, None, Source.PATH, here)]
+        assert older(number, version=f"npm:other@{version}") == [(chalk, version, Source.REGISTRY, here)]
+        assert older(number, bundled=True) == [(chalk, version, Source.REGISTRY, here)]
+        more = {"@acme/core": {"version": "1.2.3"}}
+        assert older(number, dependencies=more)[-1][:2] == (f"{chalk}/node_modules/@acme/core", "1.2.3")
