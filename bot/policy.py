@@ -497,6 +497,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         lowered = value.lower()
         return Private(value) if any(name.lower() in lowered for name in self.private_names) else Public(value)
 
+    def may_say(self, value: str) -> bool:
+        """Whether a text holds no private name, wherever it stands in it: whoever reads it may not be told one."""
+        lowered = value.lower()
+        return not any(name.lower() in lowered for name in (*self.private_names, *self.tables.private.names))
+
     def evidence(self, *keys: str) -> tuple[Evidence, ...]:
         """The policy lines behind a verdict, by dotted key; keys that no file sets are left out."""
         return tuple(

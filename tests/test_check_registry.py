@@ -215,6 +215,22 @@ def test_what_the_repository_calls_private_against_the_organisation_is_judged_an
     assert registry.requests == 0
 
 
+@pytest.mark.parametrize("where", ["overlay", "policy"])
+def test_a_private_name_in_a_version_is_not_sent(tmp_path: Path, registry: LoopbackRegistry, where: str) -> None:
+    private = '[private]\nnames = ["Platform-Todos"]\n'
+    files = product(registry, stock(registry), more=private if where == "policy" else "")
+    manifest: Any = files["package.json"]
+    lock: Any = files["package-lock.json"]
+    manifest["dependencies"]["@acme/core"] = "1.2.3-platform-todos.1"
+    lock["packages"]["node_modules/@acme/core"]["version"] = "1.2.3+platform-todos"
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text(private if where == "overlay" else "")
+    done = check(Repository(tmp_path / "shop", files), "--overlay", overlay, "--public")
+    assert {reason for _, reason, _ in problems(done.report)} == {"private-version"}
+    assert not any("todos" in path.lower() for path in registry.paths())
+    assert where == "policy" or "todos" not in done.out.lower()
+
+
 # -- who is given a token --------------------------------------------------------------------------
 
 

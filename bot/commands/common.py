@@ -442,6 +442,7 @@ class _Outside:
                     and not self._policy.is_disputed(package)
                 ),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
+                may_say=self._policy.may_say,
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
 
