@@ -165,7 +165,7 @@ def _against_registry(
             reason=answer.reason,
             subject=subject,
             detail=f"its integrity could not be compared: {answer.detail}",
-            remedy="Run again when the registry answers.",
+            remedy=answer.remedy,
             path=lock.path,
         )
         return "unknown", None
@@ -247,11 +247,15 @@ def _same_integrity(locked: str | None, answer: Released) -> bool | None:
     A package manager checks the strongest algorithm in the lock alone, and takes any one of its digests: each has to be
     the registry's.
     """
+    if not locked:
+        return None
+    if locked.startswith("sha512-") and locked in (answer.integrity or "").split():
+        return True  # as nearly all are: the strongest algorithm, and the same digest
     registry = _digests(answer.integrity or "")
     if answer.shasum and re.fullmatch(r"[0-9a-fA-F]{40}", answer.shasum):
         sha1 = base64.b64encode(bytes.fromhex(answer.shasum)).decode()
         registry.setdefault("sha1", set()).add(sha1)
-    ours = _digests(locked or "")
+    ours = _digests(locked)
     for algorithm in _STRENGTH:
         if algorithm in ours:
             return ours[algorithm] <= registry[algorithm] if algorithm in registry else None
