@@ -87,7 +87,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if isinstance(parsed, Unknown):
                 problems[path] = NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 continue
-            confirmed = parsed.at(candidate.start)
+            confirmed = parsed.of_package(candidate.start)
             if confirmed is None:
                 continue
             verdict.counts["confirmed"] += 1
@@ -101,7 +101,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
 def _is_import(parsed: ParsedFile | Unknown | Pending, candidate: Import) -> bool:
     """Whether a parser confirms a candidate; a file that it cannot read may well hold the import."""
     if isinstance(parsed, ParsedFile):
-        return parsed.at(candidate.start) is not None
+        return parsed.of_package(candidate.start) is not None
     return isinstance(parsed, Unknown)
 
 
