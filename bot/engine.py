@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from bot.errors import debugging
 from bot.model import (
+    Again,
     Count,
     Edit,
     Evidence,
@@ -33,12 +33,14 @@ from bot.model import (
 )
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
-from bot.readers.positions import Located
 from bot.repo import Repo
 from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
 
-__all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
+if TYPE_CHECKING:
+    from bot.readers.positions import Located
+
+__all__ = ["Fetch", "Judged", "Places", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
 
 Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
 
@@ -48,8 +50,7 @@ _ROUNDS = 4
 _LINE_MAX = 2000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What all rules said, before it is put in words. ``hits`` go with their rule and severity in force;
     ``waived`` maps an index into ``hits`` to the waiver that covers it."""
 
@@ -59,7 +60,7 @@ class Judged:
     not_run: list[NotRun]
     counts: list[Count]
     crashed: bool = False
-    facts: Mapping[Key, object] = field(default_factory=dict)
+    facts: Mapping[Key, object] = msgspec.field(default_factory=dict)
 
 
 def judge_all(
@@ -230,18 +231,56 @@ def _shown(line: str) -> str:
     return line if len(line) <= _LINE_MAX else ""
 
 
+class Places(msgspec.Struct, frozen=True):
+    """Positions and lines that were found, each a function of one file's content: good as long as that is the same."""
+
+    locations: tuple[tuple[Place, Location], ...] = ()
+    spans: tuple[tuple[Place, tuple[int, int] | None], ...] = ()
+    lines: tuple[tuple[str, int, str], ...] = ()
+
+    def without(self, paths: Container[str]) -> Places:
+        """Those in other files than these."""
+        return Places(
+            tuple(item for item in self.locations if item[0].path not in paths),
+            tuple(item for item in self.spans if item[0].path not in paths),
+            tuple(item for item in self.lines if item[0] not in paths),
+        )
+
+
 class Renderer:
     """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
 
     ``public`` leaves private values out, and with them the source line that would show them. A bug that strikes here costs one
-    finding its place or its words, never the run: ``crashes`` says so, once a rule and file.
+    finding its place or its words, never the run: ``crashes`` says so, once a rule and file. ``places`` are what an earlier
+    run found in files that are still the same, ``again`` how to find the same once more.
     """
 
-    def __init__(self, read: Callable[[str], bytes | None], *, public: bool) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], bytes | None],
+        *,
+        public: bool,
+        places: Places | None = None,
+        again: Again = Again(),  # noqa: B008  (it is frozen)
+    ) -> None:
+        self._again = again
         self._read = read
         self._public = public
         self._files: dict[str, Located | None] = {}
         self._crashes: dict[tuple[str, str], NotChecked] = {}
+        known = places or Places()
+        self._locations = dict(known.locations)
+        self._spans = dict(known.spans)
+        self._lines = {(path, number): text for path, number, text in known.lines}
+
+    @property
+    def places(self) -> Places:
+        """What was found so far."""
+        return Places(
+            tuple(self._locations.items()),
+            tuple(self._spans.items()),
+            tuple((path, number, text) for (path, number), text in self._lines.items()),
+        )
 
     @property
     def crashes(self) -> list[NotChecked]:
@@ -250,14 +289,25 @@ class Renderer:
 
     def _file(self, path: str) -> Located | None:
         if path not in self._files:
+            from bot.readers.positions import Located
+
             data = self._read(path)
             self._files[path] = None if data is None else Located(data, path)
         return self._files[path]
 
     def locate(self, place: Place) -> Location:
         """Line and column of a place; the file as a whole where it cannot be read."""
-        file = self._file(place.path)
-        return Location(path=place.path) if file is None else file.locate(place)
+        found = self._locations.get(place)
+        if found is None:
+            file = self._file(place.path)
+            found = self._locations[place] = Location(path=place.path) if file is None else file.locate(place)
+        return found
+
+    def _span(self, place: Place) -> tuple[int, int] | None:
+        if place not in self._spans:
+            file = self._file(place.path)
+            self._spans[place] = file.span(place) if file else None
+        return self._spans[place]
 
     def finding(self, rule: Rule, severity: Severity, hit: Hit, *, introduced: bool, waiver: Waiver | None) -> Finding:
         """One hit in words. Its fingerprint depends on nothing that is found here."""
@@ -298,11 +348,16 @@ class Renderer:
             edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
             waived=waiver.reason if waiver else "",
         )
-        return msgspec.structs.replace(found, next=next_step(found))
+        return msgspec.structs.replace(found, next=next_step(found, self._again))
 
     def _line(self, location: Location) -> str:
-        file = self._file(location.path) if location.line else None
-        return "" if file is None else _shown(file.line(location.line))
+        if not location.line:
+            return ""
+        key = (location.path, location.line)
+        if key not in self._lines:
+            file = self._file(location.path)
+            self._lines[key] = "" if file is None else _shown(file.line(location.line))
+        return self._lines[key]
 
     def not_checked(self, problem: NotChecked) -> NotChecked:
         """What was not checked, in words: its templates filled, private values left out in public."""
@@ -330,9 +385,8 @@ class Renderer:
     def _edits(self, edits: Sequence[Edit]) -> tuple[LocatedEdit, ...]:
         out: list[LocatedEdit] = []
         for edit in edits:
-            file = self._file(edit.place.path)
-            region = file.span(edit.place) if file else None
-            if file is None or region is None:
+            region = self._span(edit.place)
+            if region is None:
                 return ()  # edits of one finding go together or not at all
             start, end = region
             out.append(
@@ -343,7 +397,7 @@ class Renderer:
                     old=edit.old,
                     new=edit.new,
                     safe=edit.safe,
-                    location=file.locate(Place(edit.place.path, start=start, end=end)),
+                    location=self.locate(Place(edit.place.path, start=start, end=end)),
                 )
             )
         return tuple(out)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
+
+from bot.patterns import Pattern, compile_pattern, matches_any
 
 __all__ = [
     "PackageName",
@@ -18,6 +19,8 @@ __all__ = [
     "RepoName",
     "compile_pattern",
     "find_word",
+    "home_of_lock",
+    "installed_in",
     "is_npm_name",
     "join",
     "matches_any",
@@ -162,6 +165,23 @@ class RepoName(NamedTuple):
         return short if self.host == "github.com" else f"{self.host}/{short}"
 
 
+_RUSH = re.compile(r"((?:.+/)?)common/config/(?:rush|subspaces/([^/]+))")
+
+
+def installed_in(directory: str) -> str:
+    """Where the lock in a directory is installed: Rush's in ``common/temp``, a subspace's in a folder of it, others where they are."""
+    found = _RUSH.fullmatch(directory)
+    if found is None:
+        return directory
+    return f"{found[1]}common/temp/{found[2]}" if found[2] else f"{found[1]}common/temp"
+
+
+def home_of_lock(directory: str) -> str:
+    """The directory of the workspace that the lock in a directory is for: where ``rush.json`` stands, for Rush's."""
+    found = _RUSH.fullmatch(directory)
+    return directory if found is None else found[1].rstrip("/")
+
+
 def join(directory: str, relative: str) -> str | None:
     """A repository path, POSIX, from a directory (``""`` is the root); None when it leaves the root."""
     path = posixpath.normpath(posixpath.join("/", directory, relative))
@@ -174,59 +194,6 @@ def join(directory: str, relative: str) -> str | None:
         elif part not in ("", "."):
             depth += 1
     return path.lstrip("/")
-
-
-class Pattern(NamedTuple):
-    """A compiled name or path pattern: ``*`` within a segment, ``**`` across, ``{x}`` captured."""
-
-    text: str
-    regex: re.Pattern[str]
-
-    def match(self, text: str) -> Mapping[str, str] | None:
-        """The captured placeholders (empty when there are none), or None when it does not match."""
-        found = self.regex.fullmatch(text)
-        return found.groupdict() if found else None
-
-    def fill(self, values: Mapping[str, str]) -> str:
-        """The pattern with its placeholders replaced."""
-        return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], m[0]), self.text)
-
-
-@lru_cache(maxsize=4096)
-def compile_pattern(text: str) -> Pattern:
-    """Compile a policy pattern. A placeholder repeated must match the same text."""
-    out: list[str] = []
-    seen: set[str] = set()
-    index = 0
-    while index < len(text):
-        if text.startswith("**/", index):
-            out.append("(?:.*/)?")
-            index += 3
-        elif text.startswith("**", index):
-            out.append(".*")
-            index += 2
-        elif text[index] == "*":
-            out.append("[^/]*")
-            index += 1
-        elif text[index] == "?":
-            out.append("[^/]")
-            index += 1
-        elif found := re.match(r"\{([a-z]\w*)\}", text[index:]):
-            out.append(f"(?P={found[1]})" if found[1] in seen else f"(?P<{found[1]}>[^/]+?)")
-            seen.add(found[1])
-            index += len(found[0])
-        else:
-            out.append(re.escape(text[index]))
-            index += 1
-    return Pattern(text, re.compile("".join(out), re.DOTALL))
-
-
-def matches_any(text: str, patterns: Iterable[str]) -> str | None:
-    """The first pattern that matches, or None."""
-    for pattern in patterns:
-        if compile_pattern(pattern).match(text) is not None:
-            return pattern
-    return None
 
 
 def find_word(text: str, names: tuple[str, ...]) -> str | None:

@@ -4,12 +4,12 @@ The types are the format (`ringfence schema policy` prints their JSON Schema); r
 file and line in every error, is `bot.policy_file`'s.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would have to evaluate two hundred texts at each start.
 
 import datetime
 import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from bot.model import Evidence, Place, Severity
-from bot.names import PackageName, Pattern, RepoName, compile_pattern, find_word, matches_any
+from bot.names import PackageName, RepoName, compile_pattern, find_word, matches_any
 from bot.text import Private, Public, Text
 
 __all__ = [
@@ -39,12 +39,13 @@ class Side(StrEnum):
 
 
 # The leaf types. ``kind`` names the check in `bot.policy_file` that words an error better than a regular expression;
-# the expressions are for the JSON Schema, in the subset that Python and ECMA-262 share.
+# the expressions are for the JSON Schema, in the subset that Python and ECMA-262 share (as `Meta(pattern=...)` each would
+# be compiled at every start).
 Text1 = Annotated[str, Meta(min_length=1)]
 PackagePattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?!(?:npm:|pypi:)?[*?@/]*$)(?:(?:npm|pypi):)?[^\s:/\\]+(?:/[^\s:/\\]+)?$",
+        extra_json_schema={"pattern": r"^(?!(?:npm:|pypi:)?[*?@/]*$)(?:(?:npm|pypi):)?[^\s:/\\]+(?:/[^\s:/\\]+)?$"},
         description="A package pattern: `npm:@acme/*`, `pypi:acme-*`; without an ecosystem it means npm.",
         extra={"kind": "package"},
     ),
@@ -52,7 +53,7 @@ PackagePattern = Annotated[
 RepositoryPattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?![*/]*$)[^\s:/\\]+(?:/[^\s:/\\]+){1,2}$",
+        extra_json_schema={"pattern": r"^(?![*/]*$)[^\s:/\\]+(?:/[^\s:/\\]+){1,2}$"},
         description="A repository pattern: `owner/name`, on another host than github.com `host/owner/name`.",
         extra={"kind": "repository"},
     ),
@@ -60,7 +61,7 @@ RepositoryPattern = Annotated[
 MemberPattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?!/|\./|\.\.?$|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$",
+        extra_json_schema={"pattern": r"^(?!/|\./|\.\.?$|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$"},
         description="A directory of this repository, relative to its root: `apps/*`.",
         extra={"kind": "member"},
     ),
@@ -68,7 +69,7 @@ MemberPattern = Annotated[
 PathPattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?!/|\./|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$",
+        extra_json_schema={"pattern": r"^(?!/|\./|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$"},
         description="A path pattern, relative to the repository's root: `**/fixtures/**`.",
         extra={"kind": "path"},
     ),
@@ -76,7 +77,7 @@ PathPattern = Annotated[
 NamePattern = Annotated[
     str,
     Meta(
-        pattern=r"\{x\}",
+        extra_json_schema={"pattern": r"\{x\}"},
         description="A name with `{x}` where the common part stands: `open-{x}`.",
         extra={"kind": "naming"},
     ),
@@ -86,7 +87,7 @@ Word = Annotated[str, Meta(min_length=3, description="A name, at least three cha
 Url = Annotated[
     str,
     Meta(
-        pattern=r"^(?:https://|http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$))",
+        extra_json_schema={"pattern": r"^(?:https://|http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$))"},
         description="An https address (http on this machine only).",
         extra={"kind": "url"},
     ),
@@ -94,7 +95,7 @@ Url = Annotated[
 Variable = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        extra_json_schema={"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"},
         description="The name of an environment variable, never its value.",
         extra={"kind": "variable"},
     ),
@@ -102,7 +103,7 @@ Variable = Annotated[
 VariablePattern = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z_*][A-Za-z0-9_*]*$",
+        extra_json_schema={"pattern": r"^[A-Za-z_*][A-Za-z0-9_*]*$"},
         description="The name of an environment variable; `*` stands for any part of it.",
         extra={"kind": "variables"},
     ),
@@ -110,7 +111,7 @@ VariablePattern = Annotated[
 Approver = Annotated[
     str,
     Meta(
-        pattern=r"^@[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?$",
+        extra_json_schema={"pattern": r"^@[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?$"},
         description="A user `@name` or a team `@organisation/team`.",
         extra={"kind": "approver"},
     ),
@@ -118,7 +119,7 @@ Approver = Annotated[
 Allowed = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z][a-z0-9-]*(?::.+)?$",
+        extra_json_schema={"pattern": r"^[a-z][a-z0-9-]*(?::.+)?$"},
         description="A reason that reports give, or `reason:detail`: `unsupported-format:bun.lockb`.",
         extra={"kind": "reason"},
     ),
@@ -126,7 +127,7 @@ Allowed = Annotated[
 RuleId = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z][a-z0-9-]*$",
+        extra_json_schema={"pattern": r"^[a-z][a-z0-9-]*$"},
         description="A rule's id (`ringfence rules` lists them).",
         extra={"kind": "rule"},
     ),
@@ -134,7 +135,7 @@ RuleId = Annotated[
 Age = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{1,5} (hours?|days?|weeks?)$",
+        extra_json_schema={"pattern": r"^[0-9]{1,5} (hours?|days?|weeks?)$"},
         description="A number and a unit: `36 hours`, `3 days`, `2 weeks`.",
         extra={"kind": "age"},
     ),
@@ -149,7 +150,8 @@ class Open(_Table, frozen=True, kw_only=True):
     """What is open: package patterns, repositories, members (directories in this repository)."""
 
     packages: Annotated[
-        tuple[PackagePattern, ...], Meta(description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`.")
+        tuple[PackagePattern, ...],
+        Meta(min_length=1, description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`."),
     ]
     repositories: Annotated[tuple[RepositoryPattern, ...], Meta(description="Open repositories: `acme/*`.")] = ()
     members: Annotated[
@@ -389,24 +391,28 @@ class PolicyTables(_Table, frozen=True, kw_only=True):
     ] = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The policy in force: the merged tables, where each key stands, and the questions rules ask.
 
     ``places`` maps a dotted key (``open.packages``, ``waiver.0.path``) to the place that set it.
-    ``private_names`` are the overlay's names and patterns, never printed in public.
+    ``private_names`` are the overlay's names and patterns, never printed in public. ``own_names`` are words of
+    ``private.names`` that only the repository's own file says, beside an organisation's: they make nothing private that the
+    organisation calls open.
     Keys that the overlay set have no place.
     ``assumed`` says in words what was assumed for want of a policy file, ``notes`` what of a repository's own file
-    has no effect. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
+    has no effect. ``leaving`` are the indexes of waivers that the change under judgement takes out of that file: they still
+    count, and nobody has to be told to delete them. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
     """
 
     tables: PolicyTables
-    places: Mapping[str, Place] = field(default_factory=dict)
+    places: Mapping[str, Place] = msgspec.field(default_factory=dict)
     private_names: tuple[str, ...] = ()
+    own_names: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     overlay: bool = False
     notes: tuple[str, ...] = ()
-    today: datetime.date = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
+    leaving: frozenset[int] = frozenset()
+    today: datetime.date = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
 
     @property
     def digest(self) -> str:
@@ -414,10 +420,17 @@ class Policy:
 
         With an overlay it is made from private names too: keep it out of what the public reads.
         """
-        encoded = msgspec.json.encode((self.tables, self.private_names, self.overlay), order="deterministic")
+        said = (self.tables, self.private_names, self.own_names, self.overlay)
+        encoded = msgspec.json.encode(said, order="deterministic")
         return hashlib.sha256(encoded).hexdigest()
 
     # -- sides -----------------------------------------------------------------------------
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The words that make private whatever an open pattern says."""
+        names = self.tables.private.names
+        return tuple(name for name in names if name not in self.own_names) if self.own_names else names
 
     def side_of_package(self, package: PackageName) -> Side:
         """By name alone: private patterns and names win, then open ones.
@@ -425,13 +438,17 @@ class Policy:
         A private name counts wherever it stands as a word in the name without its scope: ``platform-todos`` makes
         ``@acme/platform-todos`` private, and leaves ``@acme/platform-todos-like`` alone.
         """
-        if _package_match(package, self.tables.private.packages) is not None:
+        if _package_match(package, self.tables.private.packages):
             return Side.PRIVATE
-        if _is_named(package, self.tables.private.names):
+        if _is_named(package, self._names):
             return Side.PRIVATE
-        if _package_match(package, self.tables.open.packages) is not None:
+        if _package_match(package, self.tables.open.packages):
             return Side.OPEN
-        return Side.UNMATCHED
+        return Side.PRIVATE if _is_named(package, self.own_names) else Side.UNMATCHED
+
+    def is_disputed(self, package: PackageName) -> bool:
+        """Whether the organisation calls a package open, and the repository's own file names it among private words."""
+        return _is_named(package, self.own_names) and self.side_of_package(package) is Side.OPEN
 
     def lists(self, package: PackageName) -> bool:
         """Whether an open pattern is this package's whole name: policy means this very package, not what is called alike."""
@@ -443,11 +460,11 @@ class Policy:
             return Side.UNMATCHED
         if any(repository_matches(repository, pattern) for pattern in self.tables.private.repositories):
             return Side.PRIVATE
-        if find_word(repository.name, self.tables.private.names) is not None:
+        if find_word(repository.name, self._names) is not None:
             return Side.PRIVATE
         if any(repository_matches(repository, pattern) for pattern in self.tables.open.repositories):
             return Side.OPEN
-        return Side.UNMATCHED
+        return Side.PRIVATE if find_word(repository.name, self.own_names) is not None else Side.UNMATCHED
 
     def side_of_root(
         self, repository: RepoName | None, directory: str, package: PackageName | None, *, unpublished: bool = False
@@ -488,6 +505,11 @@ class Policy:
         lowered = value.lower()
         return Private(value) if any(name.lower() in lowered for name in self.private_names) else Public(value)
 
+    def may_say(self, value: str) -> bool:
+        """Whether a text holds no private name, wherever it stands in it: whoever reads it may not be told one."""
+        lowered = value.lower()
+        return not any(name.lower() in lowered for name in (*self.private_names, *self.tables.private.names))
+
     def evidence(self, *keys: str) -> tuple[Evidence, ...]:
         """The policy lines behind a verdict, by dotted key; keys that no file sets are left out."""
         return tuple(
@@ -511,12 +533,9 @@ def repository_matches(repository: RepoName, pattern: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _package_match(package: PackageName, patterns: tuple[str, ...]) -> str | None:
-    for pattern in patterns:
-        ecosystem, wanted = _package_pattern(pattern)
-        if ecosystem == package.ecosystem and wanted.match(package.name) is not None:
-            return pattern
-    return None
+def _package_match(package: PackageName, patterns: tuple[str, ...]) -> bool:
+    pattern = _package_patterns(patterns, package.ecosystem)
+    return pattern is not None and pattern.fullmatch(package.name) is not None
 
 
 @lru_cache(maxsize=1 << 16)
@@ -525,7 +544,14 @@ def _is_named(package: PackageName, names: tuple[str, ...]) -> bool:
     return find_word(package.bare, names) is not None or any(name.lower() == whole for name in names)
 
 
-@lru_cache(maxsize=1024)
-def _package_pattern(text: str) -> tuple[str, Pattern]:
-    wanted = PackageName.parse(text)
-    return wanted.ecosystem, compile_pattern(wanted.name)
+@lru_cache(maxsize=64)
+def _package_patterns(patterns: tuple[str, ...], ecosystem: str) -> re.Pattern[str] | None:
+    """All patterns for packages of one ecosystem as one expression: a policy may have many, a lock has thousands of names."""
+    wanted = [PackageName.parse(pattern) for pattern in patterns]
+    parts = [
+        # A placeholder's name may come back in the next pattern: each has a number of its own.
+        re.sub(r"\(\?P([<=])(\w+)", rf"(?P\1\2_{number}", compile_pattern(name.name).regex.pattern)
+        for number, name in enumerate(wanted)
+        if name.ecosystem == ecosystem
+    ]
+    return re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL) if parts else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import msgspec
@@ -23,7 +22,8 @@ T = TypeVar("T")
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
     """Which version of a package a file gets. ``entry`` and ``lock`` are None when only an exact declaration
-    says so; ``root`` is set instead of ``version`` when a workspace member itself answers."""
+    says so; ``root`` is set instead of ``version`` when a workspace member itself answers (``entry`` then is None where
+    the lock's format records no such links)."""
 
     package: PackageName
     version: str | None
@@ -33,8 +33,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
     root: Root | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Repo:
+class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A repository's facts. ``identity`` is its name on a forge, when known; ``folder`` the checkout folder's
     own name, on workstations only. ``revision`` is a commit id, or empty for a working tree.
     ``paths`` are all tracked files that policy does not ignore, ``files`` how many source files were
@@ -46,17 +45,17 @@ class Repo:
     folder: str | None = None
     revision: str = ""
     paths: frozenset[str] = frozenset()
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = msgspec.field(default_factory=dict)
     manifests: tuple[Manifest, ...] = ()
     pnpm_workspaces: tuple[PnpmWorkspace, ...] = ()
     locks: tuple[Lock, ...] = ()
     unread_locks: frozenset[str] = frozenset()
     roots: tuple[Root, ...] = ()
-    governs: Mapping[str, Lock] = field(default_factory=dict)
+    governs: Mapping[str, Lock] = msgspec.field(default_factory=dict)
     ghosts: tuple[tuple[str, WorkspaceGlob], ...] = ()
-    sources: Mapping[str, SourceFile] = field(default_factory=dict)
+    sources: Mapping[str, SourceFile] = msgspec.field(default_factory=dict)
     files: int = 0
-    _cache: dict[str, object] = field(default_factory=dict, repr=False)
+    _cache: dict[str, object] = msgspec.field(default_factory=dict)
 
     # -- roots -----------------------------------------------------------------------------
 
@@ -73,6 +72,12 @@ class Repo:
                 found = by_directory.get(above)
             found = by_directory[directory] = found or by_directory[""]
         return found
+
+    def workspace_of(self, path: str) -> str | None:
+        """The workspace that a manifest is a member of, and whose siblings an install may link; None for a project that
+        only lies inside one."""
+        root = self.root_of(path)
+        return root.workspace if root.directory == path.rpartition("/")[0] else None
 
     def root_named(self, name: str) -> Root | None:
         """The member with this npm name."""
@@ -160,6 +165,14 @@ class Repo:
             return False
         return not root.manifest.private or is_published(policy, root) or policy.lists(package)
 
+    def open_names(self, policy: Policy) -> frozenset[str]:
+        """Those names of npm packages in the locks that are open packages."""
+        found: dict[int, frozenset[str]] = self._once("open_names", dict)
+        if id(policy) not in found:
+            names = {entry.name for lock in self.locks for entry in lock.every}
+            found[id(policy)] = frozenset(name for name in names if self.is_open(policy, PackageName.npm(name)))
+        return found[id(policy)]
+
     # -- pins ------------------------------------------------------------------------------
 
     def pin(self, path: str, local: str) -> Pin | None:
@@ -178,10 +191,14 @@ class Repo:
     def _pin(self, directory: str, local: str) -> Pin | None:
         declaration = self.declared(directory, local)
         lock = self.governs.get(directory)
-        if lock is not None and lock.format == "yarn-v1" and self._links(local, declaration):
-            # yarn 1 links a member that satisfies what is asked for, and records nothing.
+        if lock is not None and lock.format == "yarn-v1" and self._links(lock, local, declaration):
+            # yarn 1 links a member of the workspace that satisfies what is asked for, whatever its lock records.
             return Pin(
-                package=PackageName.npm(local), version=None, declaration=declaration, root=self.root_named(local)
+                package=PackageName.npm(local),
+                version=None,
+                lock=lock,
+                declaration=declaration,
+                root=self.root_named(local),
             )
         if lock is not None:
             manifest = self.manifest_at(directory)
@@ -207,11 +224,11 @@ class Repo:
             )
         return None
 
-    def _links(self, local: str, declaration: Declaration | None) -> bool:
+    def _links(self, lock: Lock, local: str, declaration: Declaration | None) -> bool:
         from bot.readers.npm.semver import satisfies
 
         sibling = self.root_named(local)
-        if sibling is None or sibling.manifest is None or not sibling.directory:
+        if sibling is None or sibling.manifest is None or not sibling.directory or sibling.workspace != lock.directory:
             return False
         if declaration is None or declaration.name != local:
             return declaration is None

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
+from bot import __version__
+from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
-from bot.load import Loaded, load, parse_many
-from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.lastrun import LastRun
+from bot.load import load, parse_many
+from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.moves import Moves
 from bot.names import PackageName
-from bot.policy import Policy, Waiver
+from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
 from bot.rule import (
     AskCommitted,
@@ -44,14 +45,16 @@ if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+_BASES_MAX = 8  # merge bases that a change is held against
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says about one check. Paths are the user's own."""
 
-    path: Path = field(default_factory=Path)
+    path: Path = msgspec.field(default_factory=Path)
     policy: Path | None = None
     overlay: Path | None = None
     open_patterns: tuple[str, ...] = ()
@@ -64,37 +67,26 @@ class Options:
     disk: bool = False
     progress: bool = False
     fail_on: Severity = Severity.ERROR
+    again: Again = Again()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A source with the policy that judges it."""
 
     source: Source
     policy: Policy
-    documents: Mapping[str, bytes] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70)."""
 
     report: Report
     crashed: bool = False
     judged: Judged
-    repo: Repo
+    repo: Repo | None
     notices: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
-
-
-def version() -> str:
-    """The program's version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Progress:
@@ -147,7 +139,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     overlay = options.overlay or (
         Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
     )
-    own = _own_policy(options, source)
+    own, vouched = _own_policy(options, source)
     if own is not None:
         documents[own[0]] = own[1]
     policy = load_policy(
@@ -159,28 +151,36 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
         rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
+        vouched=vouched,
+        folder=source.label,
     )
-    requests = _requested(options, source, policy)
-    if requests:
-        policy = dataclasses.replace(policy, notes=policy.notes + requests)
+    if options.base is not None:
+        policy = _with_changed_waivers(source, policy)
     return Opened(source=source, policy=policy, documents=documents)
 
 
-def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
-    """The waivers that a change brings: requests, without effect until they are merged."""
-    if options.base is None:
-        return ()
+def _with_changed_waivers(source: Source, policy: Policy) -> Policy:
+    """The policy with what a change does to waivers: those that it brings are requests, without effect until they are merged;
+    those that it takes away count to the last."""
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
     except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return ()
+        return policy
     waivers = tables.get("waiver", ())
-    brought = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
-    return tuple(
+    said = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
+    requests = tuple(
         f"a waiver for {waiver.rule} ({waiver.path or waiver.package or 'everything'}) is requested: it has no effect until it is merged"
-        for waiver in brought
+        for waiver in said
         if waiver not in policy.tables.waiver
     )
+    leaving = frozenset(
+        index
+        for index, waiver in enumerate(policy.tables.waiver)
+        if waiver not in said
+        and f"waiver.{index}" in policy.places
+        and policy.places[f"waiver.{index}"].path == POLICY_FILE
+    )
+    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving)
 
 
 def _is_waiver(value: object) -> bool:
@@ -191,15 +191,18 @@ def _is_waiver(value: object) -> bool:
     return True
 
 
-def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
-    """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
+def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | None, bool]:
+    """The repository's own file, and whether it is the base's: with a base, the one at the base's tip counts, so that a
+    change cannot move its own gate."""
+    vouched = False
     try:
         own = _policy_of(source)
         if options.base is not None:
             tip = open_source(options.path, revision=options.base)
             try:
                 at_tip = _policy_of(tip)
-                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
+                vouched = at_tip is not None
+                own = at_tip if vouched else own  # the change that brings the first policy is judged by it
             except LinkedError:
                 pass  # a link was no policy: the change that mends it brings the first
             finally:
@@ -214,7 +217,10 @@ def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
         raise RingfenceError(
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
-    return None if own is None else (POLICY_FILE, own)
+    named = options.policy
+    if named is not None and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
+        own = None  # named as the organisation's, it says everything once
+    return (None if own is None else (POLICY_FILE, own)), vouched
 
 
 def _policy_of(source: Source) -> bytes | None:
@@ -246,29 +252,29 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
     progress = Progress(options.progress)
     try:
         with _Outside(options, policy, cache, progress) as outside:
-            loaded = load(opened.source, policy, cache, progress)
-            fetch = outside.fetcher(opened.source, loaded.repo)
-            judged = judge_all(chosen, loaded.repo, policy, fetch, loaded.not_checked)
+            judgement = _judge(opened.source, opened, options, chosen, cache, outside, progress)
+            judged = judgement.judged
             before, known = None, None
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
-            requests, parsed = outside.requests, outside.parsed
+            requests = outside.requests
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
+        findings = located(judged, renderer, before=before)
+        judgement.keep(renderer.places)
     finally:
         cache.close()
         progress.clear()
         opened.source.close()
-    renderer = Renderer(_reader(opened), public=options.public)
-    findings = located(judged, renderer, before=before)
     not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in policy.tables.rules]
     report = _report(
         opened,
         options,
-        loaded,
-        dataclasses.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
+        judgement,
+        msgspec.structs.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
         findings,
         [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
-        Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
+        Summary(requests=requests, parsed=judgement.parsed, seconds=round(time.monotonic() - began, 3)),
     )
     if options.public:
         report = _screened(report, policy)
@@ -276,9 +282,58 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         report=report,
         crashed=judged.crashed or bool(renderer.crashes),
         judged=judged,
-        repo=loaded.repo,
+        repo=judgement.repo,
         notices=outside.notices,
         private_names=policy.private_names if options.public else (),
+    )
+
+
+class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source was judged to be, now or the last time. ``repo`` is None where the last run's judgement holds."""
+
+    judged: Judged
+    files: int
+    ignored: int
+    parsed: int
+    repo: Repo | None = None
+    places: Places = Places()
+    keep: Callable[[Places], None]
+
+
+def _judge(
+    source: Source,
+    opened: Opened,
+    options: Options,
+    rules: Sequence[Rule],
+    cache: FactCache,
+    outside: _Outside,
+    progress: Progress,
+) -> _Judgement:
+    """Judge a source by the policy that was opened, as far as the last run did not."""
+    policy = opened.policy
+    documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
+    leaving = str(sorted(policy.leaving)).encode()
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns), leaving])
+    recalled = last.recall(outside.fetcher(source), outside.closed)
+    if recalled is not None:
+        return _Judgement(
+            judged=recalled.judged,
+            files=recalled.files,
+            ignored=recalled.ignored,
+            parsed=recalled.parsed,
+            places=recalled.places,
+            keep=lambda places: None,
+        )
+    loaded = load(source, policy, cache, progress)
+    outside.watch(loaded.repo)
+    judged = judge_all(rules, loaded.repo, policy, outside.fetcher(source), loaded.not_checked)
+    return _Judgement(
+        judged=judged,
+        files=loaded.repo.files,
+        ignored=loaded.ignored,
+        parsed=sum(isinstance(key, AskParsed) for key in judged.facts),
+        repo=loaded.repo,
+        keep=lambda places: last.keep(loaded, judged, places),
     )
 
 
@@ -327,8 +382,7 @@ class _Outside:
         self._progress = progress
         self._registry: Registry | None = None
         self._cache: Cache | None = None
-        self._repos: list[Repo] = []
-        self.parsed = 0
+        self._may_ask: list[Callable[[PackageName], bool]] = []
         self.notices: tuple[str, ...] = ()
 
     def __enter__(self) -> _Outside:
@@ -345,9 +399,21 @@ class _Outside:
     def requests(self) -> int:
         return self._registry.requests if self._registry is not None else 0
 
-    def fetcher(self, source: Source, repo: Repo) -> Fetch:
-        """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private."""
-        self._repos.append(repo)
+    def watch(self, repo: Repo) -> None:
+        """From now on no name is asked for that ``repo`` calls private."""
+        self._may_ask.append(lambda package: repo.is_open(self._policy, package))
+
+    def closed(self, members: Collection[str]) -> None:
+        """From now on no name is asked for that policy does not call open, or that one of these private members has."""
+
+        def may_ask(package: PackageName) -> bool:
+            private = package.ecosystem == "npm" and package.name in members
+            return not private and self._policy.side_of_package(package) is Side.OPEN
+
+        self._may_ask.append(may_ask)
+
+    def fetcher(self, source: Source) -> Fetch:
+        """The engine's ``fetch`` for one source."""
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
             answers: dict[Key, object] = {}
@@ -369,7 +435,6 @@ class _Outside:
             if isinstance(found, ReadError):
                 answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)
                 continue
-            self.parsed += 1
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
         return answers
 
@@ -383,13 +448,16 @@ class _Outside:
                 self._policy.tables.registry,
                 self._cache,
                 offline=self._options.offline,
-                is_open=self._may_ask,
+                # Where nobody has said which names are open, none is.
+                is_open=lambda package: (
+                    bool(self._may_ask)
+                    and all(may_ask(package) for may_ask in self._may_ask)
+                    and not self._policy.is_disputed(package)
+                ),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
+                may_say=self._policy.may_say,
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
-
-    def _may_ask(self, package: PackageName) -> bool:
-        return all(repo.is_open(self._policy, package) for repo in self._repos)
 
 
 def _committed(source: Source, key: AskCommitted) -> Committed:
@@ -419,42 +487,51 @@ def _base(
     tip = resolve_revision(top, options.base)
     against = head.source.revision or "HEAD"
     try:
-        base = git(top, "merge-base", tip, against).decode().split()[0]
-    except (RingfenceError, IndexError):
-        base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
-    source = open_source(options.path, revision=base)
-    source.folder = head.source.folder
-    renamed = _renames(base, head.source.revision, options)
-    loaded = load(source, head.policy, cache, progress)
-    judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
-    marks = Counter(
-        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
-        for index, (rule, _, hit) in enumerate(judged.hits)
-        # What was waived there was no finding there: moved out of its waiver's path it is a new one.
-        if index not in judged.waived
-    )
-    known = Counter(_mark(p, renamed) for p in judged.not_checked)
+        # Branches that were merged into each other have several: what one of them had is not new.
+        bases = git(top, "merge-base", "--all", tip, against).decode().split() or [tip]
+    except RingfenceError:
+        bases = [tip]  # no common history here (a shallow clone): the tip itself is what the change is held against
+    marks, known = Counter[str](), Counter[tuple[str, ...]]()
+    for base in bases[:_BASES_MAX]:
+        source = open_source(options.path, revision=base)
+        source.folder = head.source.folder
+        moves = Moves(_renames(base, head.source.revision, options))
+        judgement = _judge(source, head, options, rules, cache, outside, progress)
+        judged = judgement.judged
+        judgement.keep(Places())
+        marks |= Counter(
+            fingerprint(
+                rule.id, msgspec.structs.replace(hit, subject=moves.text(hit.subject)), moves.path(hit.place.path)
+            )
+            for index, (rule, _, hit) in enumerate(judged.hits)
+            # What was waived there was no finding there: moved out of its waiver's path it is a new one.
+            if index not in judged.waived
+        )
+        known |= Counter(_mark(p, moves) for p in judged.not_checked)
     return marks, known
 
 
-def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        problem.rule,
-        problem.reason,
-        renamed.get(problem.subject, problem.subject),
-        renamed.get(problem.path, problem.path),
-    )
+def _mark(problem: NotChecked, moves: Moves) -> tuple[str, ...]:
+    return (problem.rule, problem.reason, moves.text(problem.subject), moves.path(problem.path))
 
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     """Old path -> new path, by git's rename detection, relative to the root that is judged."""
-    from bot.sources.git import filters_off, git
+    from bot.sources.git import git, settings_of
 
     where = root_of_path(options.path)
     options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", "--relative"]
     commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
-        git(where, "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--", environment=filters_off(where))
+        git(
+            where,
+            "diff",
+            *options_of_diff,
+            "--ignore-submodules=all",
+            *commits,
+            "--",
+            environment=settings_of(where).filters_off,
+        )
     ).split("\0")
     moved: dict[str, str] = {}
     index = 0
@@ -489,7 +566,7 @@ def _folder(source: Source) -> str:
 def _report(
     opened: Opened,
     options: Options,
-    loaded: Loaded,
+    judgement: _Judgement,
     judged: Judged,
     findings: Sequence[Finding],
     not_checked: Sequence[NotChecked],
@@ -505,7 +582,7 @@ def _report(
         left = Counter(known)
         new: list[NotChecked] = []
         for problem in open_questions:
-            mark = _mark(problem, {})
+            mark = _mark(problem, Moves({}))
             (allowed if left[mark] > 0 else new).append(problem)
             left[mark] -= 1
         open_questions = new
@@ -519,21 +596,22 @@ def _report(
         notes=sum(f.severity is Severity.NOTE for f in decides),
         waived=sum(bool(f.waived) for f in findings),
         before=sum(not f.introduced for f in findings),
-        files=loaded.repo.files,
-        ignored=loaded.ignored,
+        files=judgement.files,
+        ignored=judgement.ignored,
         judged=sum(sum(count.judged.values()) for count in judged.counts),
         parsed=measured.parsed,
         requests=measured.requests,
         seconds=measured.seconds,
     )
     return Report(
-        version=version(),
-        repository=str(loaded.repo.identity or loaded.repo.folder or _folder(opened.source)),
-        revision=loaded.repo.revision,
+        version=__version__,
+        repository=str(opened.source.identity or opened.source.folder or _folder(opened.source)),
+        revision=opened.source.revision,
         base=options.base or "",
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,
+        again=options.again,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
         allowed=tuple(allowed),

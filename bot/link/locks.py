@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from bot.facts.lock import Importer, Lock, LockEntry, Source
 from bot.facts.manifest import Declaration
-from bot.readers.npm.npm_lock import reach
-from bot.readers.npm.pnpm_lock import home_of
-from bot.readers.npm.yarn_v1 import descriptors, local_name
+from bot.names import home_of_lock
 
 if TYPE_CHECKING:
     from bot.facts.root import Root
 
-__all__ = ["LockIndex", "dependency", "govern", "home_of", "index", "resolve", "rivals"]
+__all__ = ["LockIndex", "dependency", "govern", "index", "resolve", "rivals"]
 
 # Which of several locks in one directory is meant when nothing says: what the newer tool would read.
 _ORDER = ("pnpm-lock.yaml", "bun.lock", "yarn.lock", "npm-shrinkwrap.json", "package-lock.json")
@@ -43,6 +41,8 @@ class LockIndex:
         # What each importer's names resolve to, filled as it is asked for.
         self.dependencies: dict[str, dict[str, str | None]] = {}
         if lock.format.startswith("yarn"):
+            from bot.readers.npm.yarn_v1 import descriptors, local_name
+
             for entry in lock.entries:
                 names = set()
                 for descriptor in descriptors(entry.key):
@@ -92,6 +92,8 @@ def resolve(
     """The entry that a manifest in ``directory`` (repository path), named ``importer``, reaches as ``local``."""
     table = index(lock)
     if lock.format == "npm":
+        from bot.readers.npm.npm_lock import reach
+
         location = _within(lock.directory, directory)
         key = reach(table.entries, location, local) if location is not None else None
         return table.entries[key] if key is not None else None
@@ -149,6 +151,8 @@ def dependency(lock: Lock, entry: LockEntry, name: str) -> LockEntry | None:
     """The entry that a locked package reaches for one of its dependencies; None when the lock has none."""
     table = index(lock)
     if lock.format == "npm":
+        from bot.readers.npm.npm_lock import reach
+
         location = entry.key
         if (
             entry.source in (Source.WORKSPACE, Source.PATH)
@@ -193,15 +197,18 @@ def govern(
     locks: Iterable[Lock],
     roots: Iterable[Root],
     bare: Collection[str] = (),
+    paths: Collection[str] = (),
 ) -> dict[str, Lock]:
     """Manifest directory -> the lock that governs it: the nearest one at or above it that can cover it.
 
-    A lock in the manifest's own directory always does. One further up does when it records the directory as an importer, or
+    A lock in the manifest's own directory does, unless it is a workspace member's that no install reads (see `_is_read`). One
+    further up does when it records the directory as an importer, or
     when the workspace at the lock's directory claims it: a nested project that is no member (``examples/x``) is not governed by
     the lock of the repository around it. A lock that stands elsewhere (Rush's) governs what it records and no other lock
     covers; where there is only one such lock, also what else its workspace claims.
     ``bare`` are directories whose manifest declares no dependencies (a
     ``{"type": "module"}`` marker, say): they install nothing, and share the lock of the directory around them.
+    ``paths`` are all tracked files.
     """
     members = tuple(roots)
     known_locks = tuple(locks)
@@ -212,19 +219,22 @@ def govern(
         for importer in one.importers
         if _within(one.directory, importer.directory) is None
     }
+    by_root = {root.directory: root for root in members}
     workspace = {root.directory: root.workspace for root in members}
     homes: dict[str, list[Lock]] = {}
     for one in known_locks:
-        if home_of(one.directory) != one.directory:
-            homes.setdefault(home_of(one.directory), []).append(one)
+        if (at := home_of_lock(one.directory)) != one.directory:
+            homes.setdefault(at, []).append(one)
 
     def covering(directory: str) -> Lock | None:
         own = by_directory.get(directory)
-        if own is not None:
+        home = workspace.get(directory)
+        around = by_directory.get(home) if home is not None and home != directory else None
+        if own is not None and (around is None or _is_read(own, around, by_root.get(around.directory), paths)):
             return own
         for above in _upwards(directory, ""):
             lock = by_directory.get(above)
-            if lock is None:
+            if lock is None or lock is own:
                 continue
             recorded = index(lock).importers if lock.records_importers else {}
             if directory in recorded or workspace.get(directory) == above:
@@ -241,6 +251,25 @@ def govern(
             lock = known[around] if around is not None else None
         known[directory] = lock
     return {directory: lock for directory, lock in known.items() if lock is not None}
+
+
+def _is_read(own: Lock, around: Lock, workspace: Root | None, paths: Collection[str]) -> bool:
+    """Whether some install reads the lock that a workspace member has of its own, beside the workspace's, ``around``.
+
+    Standing in a member, npm, yarn 1 and bun look for a ``package.json`` above whose ``workspaces`` name it, pnpm for a
+    ``pnpm-workspace.yaml``; they install the whole workspace then and never open the member's lock. Yarn 2 and later take
+    the nearest ``yarn.lock``. A shrinkwrap is published with its package, and a member with a Dockerfile is
+    mostly built without what lies around it.
+    """
+    base = own.path.rpartition("/")[2]
+    if own.format == "yarn-berry" or base == "npm-shrinkwrap.json":
+        return True
+    if any(f"{own.directory}/{file}" in paths for file in ("Dockerfile", "Containerfile")):
+        return True
+    if own.format == "pnpm":
+        # Unless told to keep a lock for each member, pnpm records them all in the workspace's.
+        return around.format != "pnpm" or own.directory not in index(around).importers
+    return workspace is None or workspace.manifest is None or not workspace.manifest.workspaces
 
 
 def rivals(locks: Iterable[Lock], roots: Iterable[Root]) -> dict[str, tuple[Lock, ...]]:

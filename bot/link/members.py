@@ -26,7 +26,6 @@ from bot.facts.root import Root
 from bot.link.globs import Globs
 from bot.model import Place
 from bot.names import compile_pattern, matches_any
-from bot.readers.npm.spec import classify
 
 __all__ = ["Linked", "link_members"]
 
@@ -417,6 +416,8 @@ def _resolved(declaration: Declaration, tree: _Tree, directories: Iterable[str])
     entry = _entry(declaration.spec, declaration.local, tree, directories)
     if entry is None:
         return declaration
+    from bot.readers.npm.spec import classify
+
     spec, place = entry
     meant = classify(spec, declaration.local)
     name = meant.name or declaration.local
@@ -435,4 +436,8 @@ def _resolved_override(override: Override, tree: _Tree, directories: Iterable[st
     if override.kind is not Kind.CATALOG:
         return override
     entry = _entry(override.spec, override.target, tree, directories)
-    return override if entry is None else msgspec.structs.replace(override, kind=classify(entry[0]).kind)
+    if entry is None:
+        return override
+    from bot.readers.npm.spec import classify
+
+    return msgspec.structs.replace(override, kind=classify(entry[0]).kind)

@@ -16,7 +16,9 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
+from bot import __version__
 from bot.errors import RingfenceError
 from bot.names import PackageName, is_npm_name
 from bot.registry.fetch import Patience, is_exact_version
@@ -87,17 +89,20 @@ class Client:
         is_open: Callable[[PackageName], bool],
         patience: Patience,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        may_say: Callable[[str], bool] = lambda version: True,
     ) -> None:
         self.requests = 0
         self._patience = patience
         self._places = asyncio.Semaphore(patience.connections)
+        self._remedies: dict[str, str] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._http = httpx.AsyncClient(
-            transport=_Guard(is_open, transport or _Network(patience)),
+            transport=_Guard(is_open, may_say, transport or _Network(patience)),
             trust_env=False,
             follow_redirects=False,
-            headers={"User-Agent": f"ringfence/{_version()}", "Accept-Encoding": "gzip"},
+            headers={"User-Agent": f"ringfence/{__version__}", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(patience.read, connect=patience.connect, pool=None),
         )
 
@@ -170,9 +175,10 @@ class Client:
         patience = self._patience
         host = str(request.url.netloc, "ascii")
         trouble = "is not asked any more in this run, since it failed too often"
+        remedy = self._remedies.get(host, "")
         for attempt in range(patience.attempts):
             if self._failures.get(host, 0) >= patience.give_ups:
-                return _unreachable(host, trouble)
+                return _unreachable(host, trouble, remedy)
             if (wait := self._not_before.get(host, 0.0) - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             pause = patience.pause * 2**attempt * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, guards nothing
@@ -200,15 +206,22 @@ class Client:
                     await response.aclose()
             except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError) as error:
                 trouble = _words(error)
+                if "CERTIFICATE_VERIFY_FAILED" in str(error):  # no better next time
+                    trouble = "cannot be read: its certificate is not trusted here"
+                    remedy = "Set SSL_CERT_FILE to a file of the certificates that your company trusts."
+                    break
             except httpx.DecodingError:
                 return Unknown(reason="malformed", detail=f"{host} gives a body that cannot be unpacked")
             except httpx.HTTPError as error:
                 trouble = _words(error)  # a proxy that refuses, for one: no better next time
+                if isinstance(error, httpx.ProxyError):
+                    remedy = "Look at HTTPS_PROXY and NO_PROXY: the proxy they name does not let the request through."
                 break
             if attempt + 1 < patience.attempts:
                 await asyncio.sleep(min(pause, patience.pause_max))
         self._gave_up(host)
-        return _unreachable(host, trouble)
+        self._remedies[host] = remedy
+        return _unreachable(host, trouble, remedy)
 
     def _gave_up(self, host: str) -> None:
         self._failures[host] = self._failures.get(host, 0) + 1
@@ -225,8 +238,11 @@ class _Pass(NamedTuple):
 class _Guard(httpx.AsyncBaseTransport):
     """The last thing before the network: lets out nothing but reads whose address says open names alone."""
 
-    def __init__(self, is_open: Callable[[PackageName], bool], inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self, is_open: Callable[[PackageName], bool], may_say: Callable[[str], bool], inner: httpx.AsyncBaseTransport
+    ) -> None:
         self._is_open = is_open
+        self._may_say = may_say
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -238,6 +254,8 @@ class _Guard(httpx.AsyncBaseTransport):
             raise PrivateNameError("a request for a package that is not open")
         if version is not None and not is_exact_version(version):
             raise PrivateNameError("a request for something that is no version")
+        if version is not None and not self._may_say(version):
+            raise PrivateNameError("a request for a version that holds a private name")
         if not allowed.given and request.url != httpx.URL(allowed.question.url(allowed.endpoint)):
             raise PrivateNameError("a request whose address is not made of its package's name alone")
         home = httpx.URL(allowed.endpoint.url)
@@ -323,18 +341,10 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _unreachable(where: str, trouble: str) -> Unknown:
-    return Unknown(reason="registry-unreachable", detail=f"{where} {trouble}")
+def _unreachable(where: str, trouble: str, remedy: str = "") -> Unknown:
+    unknown = Unknown(reason="registry-unreachable", detail=f"{where} {trouble}")
+    return msgspec.structs.replace(unknown, remedy=remedy) if remedy else unknown
 
 
 def _words(error: Exception) -> str:
     return f"cannot be read ({type(error).__name__}{f': {error}' if str(error) else ''})"
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "0"

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from bot.names import RepoName
 
-__all__ = ["MAX_FILE", "Entry", "LinkedError", "MissingObjectError", "Source", "TooLargeError"]
+__all__ = ["MAX_FILE", "Entry", "LinkedError", "MissingObjectError", "Source", "State", "TooLargeError", "Unseen"]
 
 # No reader accepts more; larger files are never brought into memory.
 MAX_FILE = 100 * 1024 * 1024
@@ -23,6 +23,13 @@ class Entry(NamedTuple):
     kind: str = "file"
 
 
+class Unseen(NamedTuple):
+    """How many files are no entries: ``untracked`` lie here and git does not know them, ``absent`` are in HEAD and do not."""
+
+    untracked: int = 0
+    absent: int = 0
+
+
 class TooLargeError(Exception):
     """A file beyond `MAX_FILE`."""
 
@@ -35,6 +42,14 @@ class LinkedError(MissingObjectError):
     """A symbolic link: what it points to is not read."""
 
 
+class State(NamedTuple):
+    """What a source holds, in short: ``digest`` changes whenever what is tracked does, but for the content of the files
+    in ``dirty``, which differ on disk from what git has."""
+
+    digest: bytes
+    dirty: tuple[str, ...] = ()
+
+
 class Source(Protocol):
     """One repository's bytes. Paths are POSIX, relative to the root, undecodable bytes surrogate-escaped."""
 
@@ -42,6 +57,10 @@ class Source(Protocol):
     revision: str
     identity: RepoName | None
     folder: str | None
+
+    def state(self) -> State | None:
+        """What it holds, in short, without a look at every file; None where nobody can say."""
+        ...
 
     def entries(self) -> list[Entry]:
         """Everything that is tracked, always in the same order."""
@@ -57,6 +76,10 @@ class Source(Protocol):
 
     def committed(self, path: str) -> bytes | None:
         """A working tree's file as HEAD has it: empty bytes where HEAD lacks it, None where there is no HEAD to ask."""
+        ...
+
+    def unseen(self) -> Unseen:
+        """What a person may have expected to be read. Costs a look at the whole folder."""
         ...
 
     def close(self) -> None:

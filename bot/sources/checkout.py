@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, TooLargeError
-from bot.sources.git import Objects, ask_identity, filters_off, read_identity, read_objects, start
+from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError, Unseen
+from bot.sources.git import Objects, read_objects, settings_of, start
 
 __all__ = ["Checkout", "read_beneath"]
 
@@ -58,6 +58,7 @@ class Checkout:
         self._top = top
         self._root = str(root)
         self._disk = disk
+        self._answers: tuple[bytes, set[str]] | None = None
         self._oids: dict[str, str] | None = None
         self._entries: list[Entry] = []
         self._links: set[str] = set()
@@ -65,28 +66,48 @@ class Checkout:
         self._objects = Objects(root)
         self.revision = ""
         self.label = str(root)
-        # All three at once: each is a process to wait for.
-        origin = ask_identity(top) if named else None
+        # As many at once as can be: each is a process to wait for.
         self._listing = start(self._root, ["ls-files", "-s", "-z"])
+        settings = settings_of(top)
         self._changed = start(
             self._root,
             ["diff-files", "--name-only", "--relative", "-z", "--ignore-submodules=all"],
             quiet=True,
-            environment=filters_off(self._root),
+            environment=settings.filters_off,
         )
-        self.identity: RepoName | None = read_identity(origin) if origin is not None else None
+        self.identity: RepoName | None = settings.identity if named else None
         self.folder: str | None = root.name if named else None
+
+    def _ask(self) -> tuple[bytes, set[str]]:
+        """What git lists, and the paths that differ on disk."""
+        if self._answers is None:
+            out, err = self._listing.communicate()
+            names, _ = self._changed.communicate()
+            if self._listing.returncode:
+                raise RingfenceError(
+                    f"git ls-files: {err.decode(errors='replace').strip()}",
+                    where=self._root,
+                    remedy="Run git status here.",
+                )
+            self._answers = out, set(filter(None, os.fsdecode(names).split("\0")))
+        return self._answers
+
+    def state(self) -> State | None:
+        if self._disk:
+            return None
+        listing, dirty = self._ask()
+        whole = hashlib.sha256(listing)
+        for path in sorted(dirty):
+            whole.update(f"{path}\0".encode(errors="surrogateescape") if not self._is_there(path) else b"")
+        return State(whole.digest(), tuple(sorted(dirty)))
+
+    def _is_there(self, path: str) -> bool:
+        return os.path.lexists(f"{self._root}/{path}")
 
     def entries(self) -> list[Entry]:
         if self._oids is not None:
             return self._entries
-        out, err = self._listing.communicate()
-        names, _ = self._changed.communicate()
-        if self._listing.returncode:
-            raise RingfenceError(
-                f"git ls-files: {err.decode(errors='replace').strip()}", where=self._root, remedy="Run git status here."
-            )
-        dirty = set(os.fsdecode(names).split("\0")) if names else set()
+        out, dirty = self._ask()
         entries: list[Entry] = []
         oids: dict[str, str] = {}
         for line in os.fsdecode(out).split("\0"):
@@ -103,7 +124,7 @@ class Checkout:
                 # A conflicted path has several stages: its file on disk counts, once.
                 if path not in oids:
                     oids[path] = ""
-                    if os.path.lexists(f"{self._root}/{path}"):
+                    if self._is_there(path):
                         entries.append(Entry(path, ""))
             else:
                 oids[path] = oid
@@ -113,12 +134,32 @@ class Checkout:
         return entries
 
     def read(self, path: str) -> bytes:
-        self.entries()
-        if path in self._links:  # where the system has no links, git writes their target into a plain file
+        mode, oid = self._listed(path)
+        if mode == "120000":  # where the system has no links, git writes their target into a plain file
             raise LinkedError(f"{path} is a symbolic link")
-        oid = (self._oids or {}).get(path)
         data = (self._verified(path, oid) or self._objects.read(oid)) if oid else None
         return read_beneath(self._root, path) if data is None else data
+
+    def _listed(self, path: str) -> tuple[str, str]:
+        """Mode and blob id of one file, the latter empty for one that differs on disk or that git does not track.
+
+        One is looked for where git names it: a whole listing takes its time.
+        """
+        if self._oids is not None:
+            return ("120000" if path in self._links else "", self._oids.get(path, ""))
+        out, dirty = self._ask()
+        # A path may hold a tab: what stands before the first one of its line is mode, id and stage.
+        name, at = b"\t" + os.fsencode(path) + b"\0", -1
+        head = b""
+        while (at := out.find(name, at + 1)) >= 0:
+            head = out[out.rfind(b"\0", 0, at) + 1 : at]
+            if b"\t" not in head:
+                break
+        else:
+            return "", ""
+        mode, oid, stage = head.decode().split(" ")
+        plain = stage == "0" and path not in dirty and not self._disk
+        return mode, oid if plain and mode.startswith("100") else ""
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         self.entries()
@@ -190,6 +231,15 @@ class Checkout:
     def committed(self, path: str) -> bytes | None:
         full = (Path(self._root) / path).relative_to(self._top).as_posix()
         return self._objects.read(f"HEAD:{full}") or b""
+
+    def unseen(self) -> Unseen:
+        here = {entry.path for entry in self.entries()}
+        others, _ = start(self._root, ["ls-files", "--others", "--exclude-standard", "-z"], quiet=True).communicate()
+        head, _ = start(self._root, ["ls-tree", "-r", "-z", "--name-only", "HEAD"], quiet=True).communicate()
+        return Unseen(
+            untracked=others.count(b"\0"),
+            absent=sum(1 for path in os.fsdecode(head).split("\0") if path and path not in here),
+        )
 
     def close(self) -> None:
         self._objects.close()

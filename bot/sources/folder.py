@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bot.names import RepoName
-from bot.sources.base import Entry, MissingObjectError, TooLargeError
+from bot.sources.base import Entry, MissingObjectError, TooLargeError, Unseen
 from bot.sources.checkout import read_beneath
 
 __all__ = ["Folder", "Memory"]
@@ -24,6 +24,9 @@ class Folder:
         self.label = str(root)
         self.identity: RepoName | None = None
         self.folder: str | None = root.name
+
+    def state(self) -> None:
+        return None
 
     def entries(self) -> list[Entry]:
         entries: list[Entry] = []
@@ -59,6 +62,9 @@ class Folder:
     def committed(self, path: str) -> bytes | None:
         return None
 
+    def unseen(self) -> Unseen:
+        return Unseen()
+
     def close(self) -> None:
         return None
 
@@ -75,6 +81,9 @@ class Memory:
         self.identity = identity
         self.folder = folder
 
+    def state(self) -> None:
+        return None
+
     def entries(self) -> list[Entry]:
         return [Entry(path, "") for path in sorted(self._files)]
 
@@ -90,6 +99,9 @@ class Memory:
 
     def committed(self, path: str) -> bytes | None:
         return None
+
+    def unseen(self) -> Unseen:
+        return Unseen()
 
     def close(self) -> None:
         return None
