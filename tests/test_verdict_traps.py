@@ -60,6 +60,61 @@ def test_a_waiver_for_one_member_covers_that_member_alone(tmp_path: Path) -> Non
     assert sorted(bool(f["waived"]) for f in outcome.report["findings"]) == [False, True]
 
 
+def test_what_many_members_lack_is_told_once_and_counts_one_by_one(tmp_path: Path) -> None:
+    waiver = '[[waiver]]\nrule = "undeclared-dependency"\npath = "apps/m0/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    files: dict[str, object] = {
+        "ringfence.toml": f'[open]\npackages = ["@acme/*"]\n{waiver}',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+    }
+
+    def member(number: int) -> dict[str, object]:
+        manifest = {"name": f"m{number}", "private": True, "dependencies": {}}
+        return {
+            f"apps/m{number}/package.json": manifest,
+            f"apps/m{number}/x.js": 'import "@acme/core"\nimport "@acme/ui"\n',
+        }
+
+    for number in range(8):
+        files |= member(number)
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "undeclared-dependency", "--offline")
+    report = check(repository, *only).report
+    # For each package: one that is waived, and one that seven members share.
+    assert [(f["location"]["path"], bool(f["waived"]), len(f["related"])) for f in report["findings"]] == [
+        ("apps/m0/package.json", True, 0),
+        ("apps/m0/package.json", True, 0),
+        ("apps/m1/package.json", False, 6),
+        ("apps/m1/package.json", False, 6),
+    ]
+    assert check(repository, *only, "--base", "HEAD").code == 0
+    repository.write(member(8))  # type: ignore[arg-type]
+    repository.git("add", "--all")
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    new = [f["location"]["path"] for f in done.report["findings"] if f["introduced"] and not f["waived"]]
+    assert new == ["apps/m8/package.json"] * 2
+
+
+def test_ghosts_of_one_pattern_are_told_once_and_count_one_by_one(tmp_path: Path) -> None:
+    files: dict[str, object] = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+    }
+    files |= {f"apps/g{number}/README.md": "" for number in range(6)}
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "ghost-member", "--offline", "--fail-on", "warning")
+    [finding] = check(repository, *only).report["findings"]
+    assert [place["location"]["path"] for place in finding["related"]] == [f"apps/g{number}" for number in range(6)]
+    shown = ringfence("check", repository.path, *only).out
+    assert all(f"apps/g{number}" in shown for number in range(6))
+    repository.write({"apps/g6/README.md": ""})
+    repository.git("add", "--all")
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    [new] = [f for f in done.report["findings"] if f["introduced"]]
+    assert "apps/g6" in new["message"]
+
+
 def test_a_waiver_speaks_of_one_ecosystem(tmp_path: Path) -> None:
     waiver = '[[waiver]]\nrule = "floating-pin"\npackage = "{}"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
     manifest = {"name": "shop", "private": True, "dependencies": {"acme-core": "^1.0.0"}}
