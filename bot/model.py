@@ -241,7 +241,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="16 hex digits of rule, package, subject and path: the same when lines move. "
-            "Two findings that are alike share it."
+            "Two findings that are alike share it, and so do those of one rule in one file that speak of private names."
         ),
     ]
     next: Annotated[

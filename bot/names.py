@@ -19,8 +19,6 @@ __all__ = [
     "RepoName",
     "compile_pattern",
     "find_word",
-    "home_of_lock",
-    "installed_in",
     "is_npm_name",
     "join",
     "matches_any",
@@ -163,23 +161,6 @@ class RepoName(NamedTuple):
     def __str__(self) -> str:
         short = f"{self.owner}/{self.name}"
         return short if self.host == "github.com" else f"{self.host}/{short}"
-
-
-_RUSH = re.compile(r"((?:.+/)?)common/config/(?:rush|subspaces/([^/]+))")
-
-
-def installed_in(directory: str) -> str:
-    """Where the lock in a directory is installed: Rush's in ``common/temp``, a subspace's in a folder of it, others where they are."""
-    found = _RUSH.fullmatch(directory)
-    if found is None:
-        return directory
-    return f"{found[1]}common/temp/{found[2]}" if found[2] else f"{found[1]}common/temp"
-
-
-def home_of_lock(directory: str) -> str:
-    """The directory of the workspace that the lock in a directory is for: where ``rush.json`` stands, for Rush's."""
-    found = _RUSH.fullmatch(directory)
-    return directory if found is None else found[1].rstrip("/")
 
 
 def join(directory: str, relative: str) -> str | None:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from bot.facts.lock import Importer, Lock, LockEntry, Source
 from bot.facts.manifest import Declaration
-from bot.names import home_of_lock
 
 if TYPE_CHECKING:
     from bot.facts.root import Root
 
-__all__ = ["LockIndex", "dependency", "govern", "index", "resolve", "rivals"]
+__all__ = ["LockIndex", "dependency", "govern", "home_of", "index", "resolve", "rivals"]
 
 # Which of several locks in one directory is meant when nothing says: what the newer tool would read.
 _ORDER = ("pnpm-lock.yaml", "bun.lock", "yarn.lock", "npm-shrinkwrap.json", "package-lock.json")
@@ -192,6 +191,15 @@ def _parent(key: str) -> str:
 # -- which lock governs ------------------------------------------------------------------------
 
 
+def home_of(directory: str) -> str:
+    """The directory of the workspace that a lock in ``directory`` is for: Rush's stands at ``rush.json``."""
+    if "common/config/" not in directory:
+        return directory
+    from bot.readers.npm.pnpm_lock import home_of as home_of_rush
+
+    return home_of_rush(directory)
+
+
 def govern(
     manifest_directories: Iterable[str],
     locks: Iterable[Lock],
@@ -211,6 +219,7 @@ def govern(
     ``paths`` are all tracked files.
     """
     members = tuple(roots)
+    by_root = {root.directory: root for root in members}
     known_locks = tuple(locks)
     by_directory = {directory: found[0] for directory, found in _ranked(known_locks, members).items()}
     elsewhere = {
@@ -219,12 +228,11 @@ def govern(
         for importer in one.importers
         if _within(one.directory, importer.directory) is None
     }
-    by_root = {root.directory: root for root in members}
     workspace = {root.directory: root.workspace for root in members}
     homes: dict[str, list[Lock]] = {}
     for one in known_locks:
-        if (at := home_of_lock(one.directory)) != one.directory:
-            homes.setdefault(at, []).append(one)
+        if home_of(one.directory) != one.directory:
+            homes.setdefault(home_of(one.directory), []).append(one)
 
     def covering(directory: str) -> Lock | None:
         own = by_directory.get(directory)

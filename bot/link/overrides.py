@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 
 from bot.facts.lock import Lock
 from bot.facts.manifest import Override
-from bot.readers.npm.overrides import override_target
 
 __all__ = ["in_force", "key_in_lock", "readings"]
 
@@ -64,6 +63,8 @@ def _number(version: str) -> int:
 def in_force(lock: Lock, overrides: Iterable[Override]) -> Iterator[tuple[str, str]]:
     """Selector and target of the overrides that the lock was made with: what it records, or what its package manager reads."""
     if lock.format in ("pnpm", "bun"):
+        from bot.readers.npm.overrides import override_target
+
         yield from ((selector, override_target(selector)) for selector in lock.overrides)
     else:
         yield from ((override.selector, override.target) for override in readings(lock, overrides)[0])

@@ -8,7 +8,7 @@ dependencies), and then the project's lock.
 A member that links another (``link:../b``) has no entry in the file; one is made here for each such dependency, so that
 whoever resolves through the lock meets workspaces as in every other format.
 
-Rush commits the lock of a workspace that it generates elsewhere: its importers count from there (`installed_in`).
+Rush commits the lock of a workspace that it generates elsewhere: its importers count from there (`_installed_in`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import re
 
 from bot.errors import ReadError
 from bot.facts.lock import Importer, Lock, LockedDependency, LockEntry, Source
-from bot.names import installed_in, join
+from bot.names import join
 from bot.readers.npm.lock_text import as_text, directory_of, lock_text, mapping, strings, yaml_documents
 
-__all__ = ["read_pnpm_lock"]
+__all__ = ["home_of", "read_pnpm_lock"]
 
 _FIELDS = (
     "dependencies",
@@ -64,7 +64,7 @@ class _Reader:
     def __init__(self, path: str, major: int, main: dict[str, object]) -> None:
         self.path = path
         self.directory = directory_of(path)
-        self.base = installed_in(self.directory)
+        self.base = _installed_in(self.directory)
         self.major = major
         self.main = main
         self.entries: dict[str, LockEntry] = {}
@@ -273,6 +273,23 @@ class _Reader:
             (*pointer[:-1], "version") if pointer[-1] == "specifier" else pointer,
         )
         return made
+
+
+_RUSH = re.compile(r"((?:.+/)?)common/config/(?:rush|subspaces/([^/]+))")
+
+
+def _installed_in(directory: str) -> str:
+    """Where a lock in a directory is installed: for Rush in ``common/temp``, a subspace's in a folder of it."""
+    found = _RUSH.fullmatch(directory)
+    if found is None:
+        return directory
+    return f"{found[1]}common/temp/{found[2]}" if found[2] else f"{found[1]}common/temp"
+
+
+def home_of(directory: str) -> str:
+    """The directory of the workspace that a lock in ``directory`` is for: Rush's stands at ``rush.json``."""
+    found = _RUSH.fullmatch(directory)
+    return directory if found is None else found[1].rstrip("/")
 
 
 def _without_peers(key: str) -> str:

@@ -40,6 +40,8 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if entry.name not in names:
                 continue
             counts["open"] += 1
+            outcome: str
+            hit: Hit | None
             bundler = _bundler(lock, entry) if entry.bundled else None
             if bundler is not None and not is_open(bundler.name):
                 outcome, hit = "failed", _packed_hit(policy, lock, entry, bundler)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bot.facts.manifest import Declaration, Kind, Manifest
+from bot.link.locks import home_of
 from bot.model import Evidence, Hit, Place, Severity, Verdict
-from bot.names import PackageName, home_of_lock
+from bot.names import PackageName
 from bot.policy import Policy, Side
 from bot.repo import Repo
 from bot.rule import Known, Rule, RuleSide
@@ -20,7 +21,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Every private manifest that asks for an open package must be governed by a lockfile."""
     verdict = Verdict(counts={"manifests": 0})
     # A lock that could not be read is there all the same: that it was not checked is said elsewhere.
-    unread = {home_of_lock(path.rpartition("/")[0]) for path in repo.unread_locks}
+    unread = {home_of(path.rpartition("/")[0]) for path in repo.unread_locks}
     missing: dict[str, list[tuple[Manifest, Declaration]]] = {}
     for manifest in repo.manifests:
         path = manifest.path

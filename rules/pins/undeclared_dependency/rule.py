@@ -16,9 +16,9 @@ __all__ = ["RULE"]
 
 # How many import sites one finding shows.
 _SHOWN = 5
+_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 # So many manifests that lack the same package are one finding with a list.
 _SHARED = 5
-_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
