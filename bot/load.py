@@ -734,6 +734,8 @@ def _needles(policy: Policy, manifests: Iterable[Manifest], private: Iterable[st
     patterns = [*policy.tables.open.packages, *policy.tables.private.packages, *policy.tables.private.names]
     found = {_literal(PackageName.parse(p).name) for p in patterns if PackageName.parse(p).ecosystem == "npm"}
     found.update(private)
+    # A word of `private.names` makes a package private in whatever scope.
+    found.update(f"@*/{name}" for name in map(_literal, policy.tables.private.names) if name and "/" not in name)
     for manifest in manifests:
         for declaration in manifest.declarations:
             if (

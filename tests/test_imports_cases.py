@@ -359,3 +359,19 @@ def test_time_is_bounded(name: str) -> None:
             parse_imports("a" + suffix, data)
             spent.append(time.process_time() - start)
         assert spent[1] < 0.3 + 20 * spent[0], (suffix, spent)
+
+
+def test_a_name_in_any_scope() -> None:
+    needles = Needles(scopes=(b"@*/todos", b"@acme/"))
+    source = (
+        b'import "todos"; import "@a/todos/x"; import "@a/todos-like"; import "a/todos"; import "@acme/x"; '
+        b'import "@a/b/todos"; require("\\x40a/todos"); import "@a/other"; x("@a/todos"); import "@*/todos"'
+    )
+    assert [item.specifier for item in candidates(source, needles)] == [
+        "todos",
+        "@a/todos/x",
+        "@a/todos-like",
+        "@acme/x",
+        "@a/todos",
+        "@*/todos",
+    ]
