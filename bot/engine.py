@@ -480,6 +480,11 @@ def _folded(first: Hit, others: Sequence[Hit]) -> Hit:
         message=first.message + "; {_alike} more are alike",
         remedy=first.remedy + " It is the same for each place listed.",
         params=dict(first.params) | {"_alike": Public(str(len(others)))},
-        related=(*first.related, *((other.place.path, other.place) for other in others)),
+        related=(*first.related, *(link for other in others for link in _listed(first, other))),
         edits=(),
     )
+
+
+def _listed(first: Hit, other: Hit) -> tuple[tuple[str, Place], ...]:
+    """Where another finding of a fold stands; where it points at the same place, what it tells apart from the first."""
+    return other.related if other.place == first.place else ((other.place.path, other.place),)

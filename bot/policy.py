@@ -150,7 +150,8 @@ class Open(_Table, frozen=True, kw_only=True):
     """What is open: package patterns, repositories, members (directories in this repository)."""
 
     packages: Annotated[
-        tuple[PackagePattern, ...], Meta(description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`.")
+        tuple[PackagePattern, ...],
+        Meta(min_length=1, description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`."),
     ]
     repositories: Annotated[tuple[RepositoryPattern, ...], Meta(description="Open repositories: `acme/*`.")] = ()
     members: Annotated[
@@ -399,7 +400,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     organisation calls open.
     Keys that the overlay set have no place.
     ``assumed`` says in words what was assumed for want of a policy file, ``notes`` what of a repository's own file
-    has no effect. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
+    has no effect. ``leaving`` are the indexes of waivers that the change under judgement takes out of that file: they still
+    count, and nobody has to be told to delete them. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
     """
 
     tables: PolicyTables
@@ -409,6 +411,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     assumed: tuple[str, ...] = ()
     overlay: bool = False
     notes: tuple[str, ...] = ()
+    leaving: frozenset[int] = frozenset()
     today: datetime.date = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
 
     @property

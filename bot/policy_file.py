@@ -21,7 +21,7 @@ from bot.errors import RingfenceError
 from bot.model import Place
 from bot.names import PackageName, RepoName
 from bot.patterns import common_text
-from bot.policy import Policy, PolicyTables, repository_matches
+from bot.policy import Open, Policy, PolicyTables, repository_matches
 from bot.policy_checks import (
     CHECKS,
     Show,
@@ -558,7 +558,7 @@ class _Walk:
             tables = isinstance(_plain(node.item_type)[0], inspect.StructType)
             return self._wrong_type(raw, "a list of tables" if tables else "a list", pointer)
         if node.min_length is not None and len(raw) < node.min_length:
-            return self._bad(pointer, f"{len(raw)} in the list", f"Write at least {node.min_length}.")
+            return self._bad(pointer, f"{len(raw) or 'nothing'} in the list", f"Write at least {node.min_length}.")
         items = [self._value(item, node.item_type, (*pointer, index)) for index, item in enumerate(raw)]
         return [None if item is _WRONG else item for item in items]
 
@@ -747,9 +747,7 @@ _FREE_KEYS: Final = ("rules", "registry", "upstream.author")
 
 @lru_cache(maxsize=1)
 def _defaults() -> Mapping[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(
-        msgspec.json.encode(msgspec.convert({"open": {"packages": []}}, PolicyTables))
-    )
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(PolicyTables(open=Open(packages=()))))
     return found
 
 
@@ -909,15 +907,15 @@ class _Merged:
     def _takes_away(self, key: str, patterns: tuple[str, ...]) -> bool:
         """Whether something that one of these patterns means is open by the other files, and not private."""
         tables = [self._before["open"], self._before["private"]]
-        opened, private = ([item for item in table.get(key, []) if item is not None] for table in tables)
+        opened, private = (tuple(item for item in table.get(key, []) if item is not None) for table in tables)
         words = [word for word in tables[1].get("names", []) if word is not None]
         if key == "members":
-            opened += [item for item in tables[0].get("published", []) if item is not None]
+            opened += tuple(item for item in tables[0].get("published", []) if item is not None)
         elif key == "repositories":
             patterns, opened, private = (tuple(map(same_repository, them)) for them in (patterns, opened, private))
             private += tuple(f"{owner}/{word.lower()}" for word in words for owner in ("*", "*/*"))
         else:
-            private += [name for word in words for name in (word, f"@*/{word}")]
+            private += tuple(name for word in words for name in (word, f"@*/{word}"))
             patterns, opened, private = (tuple(map(same_package, them)) for them in (patterns, opened, private))
         return any(common_text(pattern, opened, private) is not None for pattern in patterns)
 

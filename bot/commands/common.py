@@ -154,27 +154,33 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         vouched=vouched,
         folder=source.label,
     )
-    requests = _requested(options, source, policy)
-    if requests:
-        policy = msgspec.structs.replace(policy, notes=policy.notes + requests)
+    if options.base is not None:
+        policy = _with_changed_waivers(source, policy)
     return Opened(source=source, policy=policy, documents=documents)
 
 
-def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
-    """The waivers that a change brings: requests, without effect until they are merged."""
-    if options.base is None:
-        return ()
+def _with_changed_waivers(source: Source, policy: Policy) -> Policy:
+    """The policy with what a change does to waivers: those that it brings are requests, without effect until they are merged;
+    those that it takes away count to the last."""
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
     except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return ()
+        return policy
     waivers = tables.get("waiver", ())
-    brought = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
-    return tuple(
+    said = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
+    requests = tuple(
         f"a waiver for {waiver.rule} ({waiver.path or waiver.package or 'everything'}) is requested: it has no effect until it is merged"
-        for waiver in brought
+        for waiver in said
         if waiver not in policy.tables.waiver
     )
+    leaving = frozenset(
+        index
+        for index, waiver in enumerate(policy.tables.waiver)
+        if waiver not in said
+        and f"waiver.{index}" in policy.places
+        and policy.places[f"waiver.{index}"].path == POLICY_FILE
+    )
+    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving)
 
 
 def _is_waiver(value: object) -> bool:
@@ -312,7 +318,8 @@ def _judge(
     """Judge a source by the policy that was opened, as far as the last run did not."""
     policy = opened.policy
     documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
-    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
+    leaving = str(sorted(policy.leaving)).encode()
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns), leaving])
     recalled = last.recall(outside.fetcher(source), outside.closed)
     if recalled is not None:
         return _Judgement(
