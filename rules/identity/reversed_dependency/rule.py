@@ -156,13 +156,14 @@ def _private_folder(policy: Policy, target: str) -> str | None:
 # A package's name in a command line: with a scope anywhere, without one after what installs or runs packages.
 _COMMAND = re.compile(
     r"(?<![\w./@-])(?P<scoped>@[\w.~-]+/[\w.~-]++)(?!\*)"
-    r"|(?<![\w-])(?:npx|bunx|pnpx|uvx|dlx|exec|install|i|add)\s+(?:-[\w=-]++\s+)*+(?P<bare>[A-Za-z0-9_~][\w.~-]*)"
+    r"|(?<![\w-])(?:npx|bunx|pnpx|uvx|dlx|exec|install|i|add)\s++(?:-[\w=-]++\s++)*+(?P<bare>[A-Za-z0-9_~][\w.~-]*)"
 )
 # A repository in a command line: a URL, `git@host:owner/name`, `github:owner/name`, or `owner/name` after what clones or installs.
 _CLONED = re.compile(
     r"(?<![\w.@:/-])(?P<url>(?:git\+)?(?:https?|ssh|git)://[^\s'\";|&)]+|[\w.-]++@[\w.-]++:[^\s'\";|&)]+"
     r"|(?:github|gitlab|bitbucket):[\w.-]+/[\w.-]+)"
-    r"|(?<![\w-])(?:npx|bunx|pnpx|dlx|exec|install|i|add|clone)\s+(?:-[\w=-]++\s+)*+(?P<short>[A-Za-z0-9][\w-]*/[\w.-]+)(?![/\w.-])"
+    r"|(?<![\w-])(?:npx|bunx|pnpx|dlx|exec|install|i|add|clone)\s++(?:-[\w=-]++\s++)*+"
+    r"(?P<short>[A-Za-z0-9][\w-]*+/[\w.-]++)(?!/)"
 )
 
 
