@@ -17,6 +17,7 @@ import msgspec
 from bot.errors import ReadError
 from bot.facts.module import Import, ImportKind
 from bot.readers.javascript import sfc
+from bot.readers.javascript.budget import Budget, parse_within
 from bot.readers.javascript.candidates import EVERYTHING, MOCKS, candidates
 from bot.readers.javascript.comments import Comments, clause_names
 from bot.readers.javascript.uses import MASK, Use, Uses, paths
@@ -49,13 +50,15 @@ class ParsedImports(msgspec.Struct, frozen=True):
 
 
 def parse_imports(path: str, data: bytes) -> ParsedImports:
-    """The imports of a file, by its suffix (`SUFFIXES`).
+    """The imports of a file, by its suffix (`SUFFIXES`); without one it is a script, and its first line says what runs it.
 
-    Raises `ReadError`: ``too-large`` (over `LIMIT`), ``unsupported-format`` (another suffix).
+    Raises `ReadError`: ``too-large`` (over `LIMIT`), ``too-deep`` (its tree takes more than `bot.readers.javascript.budget`
+    allows), ``unsupported-format`` (another suffix).
     """
     if len(data) > LIMIT:
         raise ReadError("too-large", f"{len(data)} bytes of source; {LIMIT} are read at most")
-    suffix = path[path.rfind(".") :].lower()
+    name = path.rpartition("/")[2]
+    suffix = name[name.rfind(".") :].lower() if "." in name else ".ts" if _TYPED.match(data) else ".js"
     if suffix in sfc.SUFFIXES:
         return _parse_component(path.lower(), data)
     language = _LANGUAGE_OF.get(suffix)
@@ -67,6 +70,7 @@ def parse_imports(path: str, data: bytes) -> ParsedImports:
     return ParsedImports(tuple(_as_type(item) for item in parsed.imports), parsed.broken)
 
 
+_TYPED = re.compile(rb"#![^\r\n]*\b(?:bun|deno|tsx|ts-node)\b")
 _DECLARATIONS = re.compile(r"\.d\.(?:[^./]+\.)?[cm]?ts\Z", re.IGNORECASE)
 
 
@@ -139,12 +143,13 @@ def _is_mask(node: Node) -> bool:
 
 def _tree(data: bytes, language: str) -> Node:
     """The best tree to be had: of the text as it is, or with masks over what the grammars lack."""
+    budget = Budget()
     grammars = ("js", "tsx") if language in ("js", "jsx") else (language,)
     first: Node | None = None
     for masked in (True, False) if _MISREAD.search(data) else (False, True):
         text = _mask(data) if masked else data
         for grammar in grammars:
-            root = _parser(grammar).parse(text).root_node
+            root = parse_within(budget, _parser(grammar), text).root_node
             if not root.has_error:
                 return root
             if not masked:

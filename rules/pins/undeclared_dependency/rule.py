@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bot.facts.manifest import Manifest
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, split_specifier
 from bot.policy import Policy
-from bot.repo import Repo
+from bot.repo import Repo, mapped_imports
 from bot.rule import PENDING, AskParsed, Known, Rule, RuleSide, Unknown
 from bot.text import Public
 
@@ -14,6 +16,9 @@ __all__ = ["RULE"]
 
 # How many import sites one finding shows.
 _SHOWN = 5
+_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+# So many manifests that lack the same package are one finding with a list.
+_SHARED = 5
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
@@ -48,17 +53,51 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            if parsed.at(candidate.start) is None:  # type: ignore[union-attr]
+            if parsed.of_package(candidate.start) is None:  # type: ignore[union-attr]
                 continue
             verdict.counts["confirmed"] += 1
             key = (manifest.path, local)
             undeclared.setdefault(key, []).append(Place(path, start=candidate.start, end=candidate.end))
             if declaration is not None:
                 rootwards.add(key)
+    for manifest in repo.manifests:
+        if manifest.imports is not None and not manifest.template:
+            _mapped(repo, policy, manifest, undeclared, rootwards, verdict.counts)
     by_path = {manifest.path: manifest for manifest in repo.manifests}
-    for (path, local), places in sorted(undeclared.items()):
-        verdict.hits.append(_hit(by_path[path], local, places, root_only=(path, local) in rootwards))
+    alike = Counter((key[1], key in rootwards) for key in undeclared)
+    for key, places in sorted(undeclared.items()):
+        path, local = key
+        root_only = key in rootwards
+        # What many manifests lack is one trouble: the root or a preset provides it.
+        shared = alike[local, root_only] >= _SHARED
+        verdict.hits.append(_hit(by_path[path], local, places, root_only=root_only, shared=shared))
     return verdict
+
+
+def _mapped(
+    repo: Repo,
+    policy: Policy,
+    manifest: Manifest,
+    undeclared: dict[tuple[str, str], list[Place]],
+    rootwards: set[tuple[str, str]],
+    counts: dict[str, int],
+) -> None:
+    """What a manifest's own ``imports`` maps to: Node reads it as an import by the package itself."""
+    for place, specifier in mapped_imports(manifest):
+        parts = split_specifier(specifier)
+        if parts is None or not repo.is_open(policy, PackageName.npm(parts[0])):
+            continue
+        counts["candidate imports"] += 1
+        declaration = repo.declared(manifest.directory, parts[0])
+        nested = bool(repo.root_of(manifest.path).directory)
+        if _own_name(repo, manifest.path, parts[0]) or (
+            declaration is not None and (declaration.path.rpartition("/")[0] or not nested)
+        ):
+            continue
+        counts["confirmed"] += 1
+        undeclared.setdefault((manifest.path, parts[0]), []).append(place)
+        if declaration is not None:
+            rootwards.add((manifest.path, parts[0]))
 
 
 def _in_charge(repo: Repo, path: str) -> Manifest | None:
@@ -79,7 +118,14 @@ def _own_name(repo: Repo, path: str, local: str) -> bool:
     return any(found is not None and found.name == local for found in (manifest, root))
 
 
-def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool) -> Hit:
+def _place(manifest: Manifest) -> Place:
+    """Where it could be declared: at the first table of dependencies that there is, else at the package's name."""
+    there = {declaration.field for declaration in manifest.declarations}
+    table = next((field for field in _TABLES if field in there), None)
+    return Place(manifest.path, ("name",)) if table is None else Place(manifest.path, (table,), key=True)
+
+
+def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool, shared: bool) -> Hit:
     params = {
         "package": Public(local),
         "manifest": Public(manifest.path),
@@ -89,20 +135,21 @@ def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool
     if root_only:
         message += ": only the workspace root does"
     return Hit(
-        place=Place(manifest.path, ("dependencies",), key=True),
+        place=_place(manifest),
         subject=local,
         package=f"npm:{local}",
         message=message,
         remedy="Declare {package} in {manifest}, with one released version.",
         params=params,
         severity=Severity.NOTE if root_only else None,
-        related=tuple(("imported here", place) for place in places[:_SHOWN]),
+        related=() if shared else tuple(("imported here", place) for place in places[:_SHOWN]),
         evidence=(
             Evidence(kind="source", text="{package} is imported here", params=params, place=places[0]),
             Evidence(
                 kind="declaration", text="{manifest} has no such dependency", params=params, place=Place(manifest.path)
             ),
         ),
+        fold=(f"{local} in the root" if root_only else local) if shared else "",
     )
 
 
