@@ -1,0 +1,16 @@
+"""The face for a step's summary, in GitHub's Markdown. Everything that the checked repository wrote is escaped."""
+
+from __future__ import annotations
+
+from bot.model import Report
+from bot.report.context import Context
+
+__all__ = ["summary"]
+
+
+def summary(report: Report, *, context: Context | None = None, limit: int = 1_000_000) -> str:
+    """The verdict, a table of the findings, worst first, what was judged and what not, and the next steps.
+
+    At most ``limit`` bytes of UTF-8 (GitHub takes 1 MiB a step): the findings that do not fit are counted.
+    """
+    raise NotImplementedError
