@@ -6,13 +6,19 @@ import hashlib
 
 from bot.model import Report
 from bot.report.context import Context
+from bot.report.escape import Markdown
+from bot.report.markdown_templates import fill, fitted, hidden, parts, told
 
 __all__ = ["comment", "marker"]
+
+# The worst findings stand open, the others behind their line.
+_OPEN = 5
 
 
 def marker(folder: str = "") -> str:
     """The hidden first line of our comment. One for each judged folder, so that two jobs do not fight over one comment."""
-    return f"<!-- ringfence:comment {hashlib.sha256(folder.strip('/').encode('utf-8', 'surrogateescape')).hexdigest()[:12]} -->"
+    where = folder.strip("/").encode("utf-8", "surrogateescape")
+    return f"<!-- ringfence:comment {hashlib.sha256(where).hexdigest()[:12]} -->"
 
 
 def comment(report: Report, *, context: Context | None = None, limit: int = 65_000) -> str:
@@ -20,4 +26,19 @@ def comment(report: Report, *, context: Context | None = None, limit: int = 65_0
 
     At most ``limit`` bytes of UTF-8 (GitHub takes 65,536 characters): what does not fit is counted, the worst stay.
     """
-    raise NotImplementedError
+    context = context or Context()
+    findings, known = told(report), parts(report, context)
+    clean = report.verdict == "pass" and not findings and not report.not_checked
+
+    def make(number: int) -> str:
+        return fill(
+            "comment.md",
+            marker=Markdown(marker(context.folder)),
+            clean=clean,
+            open_findings=_OPEN,
+            shown=findings[:number],
+            hidden=hidden(findings[number:]),
+            **known,
+        )
+
+    return fitted(make, findings, limit)

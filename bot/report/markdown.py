@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.model import Report
 from bot.report.context import Context
+from bot.report.markdown_templates import fill, fitted, hidden, parts, told
 
 __all__ = ["summary"]
 
@@ -13,4 +14,10 @@ def summary(report: Report, *, context: Context | None = None, limit: int = 1_00
 
     At most ``limit`` bytes of UTF-8 (GitHub takes 1 MiB a step): the findings that do not fit are counted.
     """
-    raise NotImplementedError
+    context = context or Context()
+    findings, known = told(report), parts(report, context)
+
+    def make(number: int) -> str:
+        return fill("summary.md", shown=findings[:number], hidden=hidden(findings[number:]), **known)
+
+    return fitted(make, findings, limit)
