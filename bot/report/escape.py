@@ -22,7 +22,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*|\d{1,6}(?:\.\d\d)?")
 # What may be the name of a commit, though it be a word.
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,}")
-_PIECES = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)|(\S+)")
+_TICKED = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _OPENING, _CLOSING = "\"'(“‘", "\"')”’.,;:!?…"
 _RUN = re.compile(r"`+")
 
@@ -59,11 +59,27 @@ def code(text: str, *, most: int = 300, table: bool = False) -> Markdown:
 
 def prose(text: str, *, most: int = 1200, table: bool = False) -> Markdown:
     """A sentence on one line: plain words as words, all else (names, paths, versions, addresses) as code."""
-    pieces = [
-        _piece(found[3], table) if found[2] is None else code(found[2], table=table)
-        for found in _PIECES.finditer(clipped(text, most))
-    ]
-    return Markdown(" ".join(filter(None, pieces)))
+    text = clipped(text, most)
+    out, at = "", 0
+    for ticked in _TICKED.finditer(text):
+        out = _joined(out, _words(text[at : ticked.start()], table))
+        out = _joined(out, code(" ".join(ticked[2].split()), table=table))
+        at = ticked.end()
+    return Markdown(_joined(out, _words(text[at:], table)).strip(" "))
+
+
+def _joined(left: str, right: str) -> str:
+    """Two texts one after the other, a space between them but before and behind punctuation that hugs."""
+    hug = not left or not right or " " in (left[-1], right[0]) or left[-1] in _OPENING or right[0] in _CLOSING
+    return left + ("" if hug else " ") + right
+
+
+def _words(text: str, table: bool) -> str:
+    """The words of a text that holds no code, with a space at either end where the text has one."""
+    if not text:
+        return ""
+    said = " ".join(_piece(word, table) for word in text.split())
+    return " " * text[0].isspace() + said + " " * (bool(said) and text[-1].isspace())
 
 
 def cell(text: str, *, most: int = 600) -> Markdown:
@@ -78,7 +94,9 @@ def _piece(text: str, table: bool) -> str:
     after = text[len(before) + len(core) :]
     if _WORD.fullmatch(core) and not _COMMIT.fullmatch(core):
         said = core
-    elif not core or _NUMBER.fullmatch(core):
+    elif not core:
+        said = ""
+    elif _NUMBER.fullmatch(core):
         # A number with a point or a bracket begins a list, at the start of a line.
         said, after = core, "".join(_guarded(char) for char in after)
     else:

@@ -26,6 +26,7 @@ __all__ = ["fill", "fitted", "hidden", "parts", "told"]
 _DIFF_LINES, _DIFF_WIDTH = 40, 400
 # Lists beside the findings show this many of a kind.
 _FEW = 10
+_FEW_ALIKE = 3
 
 
 @lru_cache(maxsize=1)
@@ -95,7 +96,7 @@ def parts(report: Report, context: Context) -> dict[str, Any]:
             table=table,
         ),
         "diff": lambda finding: _diff(finding, context),
-        "fix": _fix,
+        "way": _way,
     }
 
 
@@ -115,7 +116,7 @@ def _headline(report: Report, context: Context) -> str:
     if context.requested:
         said.append(f"{plural(len(context.requested), 'waiver')} requested")
     verdict = "observed" if report.mode == "observe" else report.verdict
-    return f"{verdict}: " + ", ".join(said)
+    return ", ".join([verdict, *said])
 
 
 def _remarks(report: Report, context: Context) -> list[str]:
@@ -133,16 +134,19 @@ def _remarks(report: Report, context: Context) -> list[str]:
     return out
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
 def _unchecked(problems: Sequence[NotChecked]) -> list[str]:
     out: list[str] = []
     for reason, group in by_reason(problems).items():
-        for problem in group:
-            said = f"{reason}: {problem.subject}" + (f": {problem.detail}" if problem.detail else "")
-            out.append(
-                said
-                + (f" [{problem.rule}]" if problem.rule else "")
-                + (f" {problem.remedy}" if problem is group[0] else "")
-            )
+        for problem in group[:_FEW_ALIKE]:
+            said = ": ".join(filter(None, (reason, problem.subject, problem.detail)))
+            out.append(said + (f" [{problem.rule}]" if problem.rule else ""))
+        more = f"and {len(group) - _FEW_ALIKE:,} more of this kind. " if len(group) > _FEW_ALIKE else ""
+        if more or group[0].remedy:
+            out.append(f"{reason}: {more}{group[0].remedy}")
     return out
 
 
@@ -184,12 +188,14 @@ def _label(finding: Finding) -> str:
     return position(finding.location) if finding.location.path else "the repository"
 
 
-def _fix(finding: Finding) -> str:
+def _way(finding: Finding) -> str:
+    """The commands that explain a finding and mend it."""
+    said = f"`ringfence explain {finding.fingerprint}` shows why"
     if not finding.edits:
-        return ""
+        return said + "."
     if all(edit.safe for edit in finding.edits):
-        return f"; `ringfence fix --only {finding.fingerprint}` mends it"
-    return f"; look first, then `ringfence fix --unsafe --only {finding.fingerprint}`"
+        return said + f", `ringfence fix --only {finding.fingerprint}` mends it."
+    return said + f"; look at the change before `ringfence fix --unsafe --only {finding.fingerprint}`."
 
 
 def _diff(finding: Finding, context: Context) -> str:
