@@ -43,8 +43,10 @@ def _of_file(path: str, edits: Sequence[LocatedEdit], data: bytes) -> list[Lines
     groups: list[tuple[int, int, list[LocatedEdit]]] = []
     for edit in sorted({(e.start, e.end, e.new): e for e in edits}.values(), key=lambda e: (e.start, e.end)):
         begin = data.rfind(b"\n", 0, edit.start) + 1
-        # An edit that ends with a line's own line feed does not touch the next line.
-        whole = edit.end > max(edit.start, begin) and data[edit.end - 1 : edit.end] == b"\n"
+        # An edit that takes a line's own line feed touches the next line too, unless it puts one there or takes it all.
+        text = written(edit)
+        ended = text.endswith("\n") or (not text and edit.start == begin)
+        whole = ended and edit.end > edit.start and data[edit.end - 1 : edit.end] == b"\n"
         end = edit.end if whole else _line_end(data, edit.end)
         if groups and begin < groups[-1][1]:
             start, before, together = groups[-1]
