@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from bot.fix import plan, written
+from bot.fix import applies, written
 from bot.model import Finding, LocatedEdit
 
 __all__ = ["Lines", "diff", "replaced"]
@@ -31,7 +31,7 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
 
 def replaced(finding: Finding, files: Mapping[str, bytes]) -> tuple[Lines, ...]:
     """The lines that the edits of a finding replace, in order; none where they cannot be applied to ``files`` as they are."""
-    if not plan([finding], files, unsafe=True).mended:
+    if not applies(finding, files):
         return ()
     by_path: dict[str, list[LocatedEdit]] = {}
     for edit in finding.edits:
