@@ -20,7 +20,7 @@ from msgspec import inspect
 from bot.errors import RingfenceError
 from bot.model import Place
 from bot.names import PackageName, RepoName
-from bot.policy import Policy, PolicyTables, repository_matches
+from bot.policy import Open, Policy, PolicyTables, repository_matches
 from bot.policy_checks import (
     CHECKS,
     Show,
@@ -77,8 +77,9 @@ def load_policy(
     rule_ids: Collection[str],
     identity: RepoName | None,
     today: datetime.date | None = None,
+    folder: str = "",
 ) -> Policy:
-    """The policy in force for one repository. Raises `PolicyError` with everything that is wrong.
+    """The policy in force for one repository (in ``folder``, for messages). Raises `PolicyError` with everything that is wrong.
 
     Files are pairs of a label, which stands in messages and places, and bytes. The overlay's label and what it says
     appear in no message but its own errors, and there without its values.
@@ -109,7 +110,8 @@ def load_policy(
         assumed = _assumed(open_patterns)
     else:
         remedy = "Write one with `ringfence init`, or say what is open with --open '@scope/*'."
-        problems.add_at("ringfence.toml", 0, 0, "there is no policy", remedy)
+        what = f"there is no policy in {printable(folder)}" if folder else "there is no policy"
+        problems.add_at("ringfence.toml", 0, 0, what, remedy)
     if overlay is not None:
         merged.tighten(overlay)
     if organisation is not None and repository is not None:
@@ -545,7 +547,7 @@ class _Walk:
             tables = isinstance(_plain(node.item_type)[0], inspect.StructType)
             return self._wrong_type(raw, "a list of tables" if tables else "a list", pointer)
         if node.min_length is not None and len(raw) < node.min_length:
-            return self._bad(pointer, f"{len(raw)} in the list", f"Write at least {node.min_length}.")
+            return self._bad(pointer, f"{len(raw) or 'nothing'} in the list", f"Write at least {node.min_length}.")
         items = [self._value(item, node.item_type, (*pointer, index)) for index, item in enumerate(raw)]
         return [None if item is _WRONG else item for item in items]
 
@@ -733,9 +735,7 @@ _FREE_KEYS: Final = ("rules", "registry", "upstream.author")
 
 @lru_cache(maxsize=1)
 def _defaults() -> Mapping[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(
-        msgspec.json.encode(msgspec.convert({"open": {"packages": []}}, PolicyTables))
-    )
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(PolicyTables(open=Open(packages=()))))
     return found
 
 

@@ -22,7 +22,7 @@ from bot.repo import Repo
 from bot.rule import Known
 from bot.text import Public
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
+from tests.world import Content, Outcome, Repository, check, policy, product, ringfence, rules_of, stock
 
 DEEP = 'import { parse } from "@acme/core/src/parser.js"\n'
 TODAY = datetime.datetime.now(datetime.UTC).date()
@@ -249,6 +249,49 @@ def test_policy_may_allow_what_cannot_be_checked(
     assert "tools/package.json" in ringfence("check", shop.path, "--all").out
 
 
+def nothing_said(outcome: Outcome) -> tuple[str, str]:
+    """What the run says of there being nothing to judge, and what to do."""
+    (problem,) = outcome.report["not_checked"]
+    assert (outcome.code, outcome.report["verdict"], problem["reason"]) == (2, "incomplete", "nothing-to-judge")
+    return problem["detail"], problem["remedy"]
+
+
+def test_where_there_is_nothing_to_judge_nothing_passes(tmp_path: Path) -> None:
+    nothing = "there is no package.json, lockfile or source file here"
+    arguments = ("--open", "@acme/*", "--offline")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert nothing_said(check(empty, *arguments))[0] == nothing
+
+    fresh = Repository(tmp_path / "fresh")
+    assert nothing_said(check(fresh, *arguments))[0] == nothing
+    fresh.write({"package.json": {"name": "@acme/x"}, "index.js": ""})
+    detail, remedy = nothing_said(check(fresh, *arguments))
+    assert detail == "git tracks no package.json, lockfile or source file here; 2 files here it does not track"
+    assert "git add" in remedy
+    fresh.commit()
+    assert check(fresh, *arguments).code == 0
+
+    # A clone whose checkout failed: HEAD is there, the index and the folder are empty.
+    fresh.git("rm", "--quiet", "-r", ".")
+    detail, remedy = nothing_said(check(fresh, *arguments))
+    assert detail == f"{nothing}; 2 files of HEAD not on disk"
+    assert "--rev HEAD" in remedy
+    assert check(fresh, *arguments, "--rev", "HEAD").code == 0
+
+
+def test_a_policy_that_ignores_everything_passes_nothing(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "a/package.json": "{}",
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n[ignore]\npaths = ["a/**"]\n',
+    }
+    where = Repository(tmp_path / "r", files)
+    assert nothing_said(check(where, "--offline"))[0].endswith("; the policy ignores 1 file")
+    allowed = str(files["ringfence.toml"]) + '[not_checked]\nallow = ["nothing-to-judge"]\n'
+    where.commit({"ringfence.toml": allowed})
+    assert check(where, "--offline").code == 0
+
+
 def test_a_format_that_nobody_reads_is_said(shop: Repository, registry: LoopbackRegistry) -> None:
     shop.git("rm", "-q", "package-lock.json")
     shop.commit({"bun.lockb": b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n\x00\x01"})
@@ -288,8 +331,9 @@ GOOD: dict[str, object] = {
         pytest.param({"owner": "  "}, False, "owner", id="blank owner"),
         pytest.param({"reason": ""}, False, "reason", id="no reason"),
         pytest.param({"expires": None}, False, "expires", id="no end"),
-        pytest.param({"path": "lib/**"}, False, "covers", id="another path"),
-        pytest.param({"path": "src"}, False, "covers", id="a folder is no pattern"),
+        pytest.param({"path": "package.json"}, False, "covers", id="another path"),
+        pytest.param({"path": "lib/**"}, False, "speaks of lib/**, and no file here", id="no path"),
+        pytest.param({"path": "src"}, False, "no file here is called so", id="a folder is no pattern"),
         pytest.param({"package": "@acme/other"}, False, "covers", id="another package"),
         pytest.param({"rule": "path-escape"}, False, "covers", id="another rule"),
     ],
@@ -306,6 +350,8 @@ def test_waivers(
     assert len(about) == (words is not None), about
     if words is not None:
         assert words in about[0].lower()
+        remedy = next(f["remedy"] for f in report["findings"] if f["rule"] == "waiver")
+        assert (remedy == "Write src/** for what lies in that folder.") is (change.get("path") == "src")
     assert report["verdict"] == ("pass" if waived else "fail")
     assert report["summary"]["waived"] == int(waived)
 
@@ -440,3 +486,32 @@ def test_a_limit_is_a_number_and_for_the_terminal_alone(shop: Repository) -> Non
         done = ringfence("check", shop.path, "--limit", "1", "--format", format_)
         assert done.code == 2
         assert "--limit is for the terminal" in done.err
+
+
+def test_a_pattern_that_nothing_answers_to_is_said(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "package.json": {"name": "mono", "private": True, "workspaces": ["packages/*"]},
+        "packages/core/package.json": {"name": "@tiptap/core", "version": "1.0.0"},
+        "packages/core/index.js": 'import "@tiptap/core"\n',
+    }
+    where = Repository(tmp_path / "r", files)
+    done = check(where, "--open", "@titpap/*", "--open", "@tiptap/*", "--offline")
+    (problem,) = done.report["not_checked"]
+    assert (done.code, problem["reason"], problem["subject"]) == (2, "open-pattern", "@titpap/*")
+    assert problem["remedy"] == "Say with --open what is open here.", (
+        "what another pattern covers is no slip of this one"
+    )
+    (problem,) = check(where, "--open", "@titpap/*", "--offline").report["not_checked"]
+    assert problem["remedy"] == "Did you mean @tiptap/*?"
+    assert check(where, "--open", "@tiptap/*", "--offline").report["not_checked"] == []
+
+    where.commit({"ringfence.toml": '[open]\npackages = [\n  "@titpap/*",\n]\n'})
+    done = check(where, "--offline", "--rule", "idle-policy")
+    (found,) = done.report["findings"]
+    assert (done.code, found["severity"], found["location"]["line"]) == (0, "warning", 3)
+    assert found["remedy"] == "Did you mean @tiptap/*?"
+    # An organisation's file speaks of many repositories.
+    where.git("rm", "--quiet", "ringfence.toml")
+    organisation = tmp_path / "org.toml"
+    organisation.write_text('[open]\npackages = ["@titpap/*"]\n')
+    assert check(where, "--offline", "--rule", "idle-policy", "--policy", organisation).report["findings"] == []

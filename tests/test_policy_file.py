@@ -256,6 +256,7 @@ MISTAKES: list[tuple[str, str]] = [
         '[open]\npackages = "@acme/*"\n',
         '2:12: open.packages: a list is needed here, not a text. Put it in brackets: packages = ["@acme/*"].',
     ),
+    ("[open]\npackages = []\n", "2:12: open.packages: nothing in the list. Write at least 1."),
     (
         '[open]\npackages = ["@acme/*", 3]\n',
         "2:24: open.packages.1: a text is needed here, not a number. Put it in quotes.",
@@ -411,7 +412,7 @@ def test_every_error_is_reported_at_once_in_the_order_of_lines() -> None:
 
 
 def test_errors_of_several_files_come_together() -> None:
-    found = errors("[ignore]\npaths = [1]\n", organisation="[open]\npackages = []\nx = 1\n", overlay="y = 1\n")
+    found = errors("[ignore]\npaths = [1]\n", organisation=OPEN + "x = 1\n", overlay="y = 1\n")
     assert [line.split(":")[0] for line in found] == ["org.toml", "ringfence.toml", "overlay.toml"]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
+from tests.world import Content, Repository, check, policy, product, ringfence, rules_of, stock
 
 NAMING = '[naming]\nnpm = ["@acme/{x}"]\n[[naming.monorepo]]\nrepository = "acme/mono"\nmember = "apps/{x}"\n'
 
@@ -180,3 +181,102 @@ def test_a_fix_shows_nothing_private_in_a_log(
     monkeypatch.setenv("CI", "true")
     outcome = ringfence("fix", repository.path, "--overlay", overlay, "--dry-run", "--unsafe")
     assert "acme-secret" not in outcome.out + outcome.err
+
+
+def test_the_evidence_names_the_member_that_is_private(tmp_path: Path) -> None:
+    core = {"name": "@acme/core", "version": "1.0.0", "dependencies": {"billing-web": "workspace:*"}}
+    files: dict[str, Content] = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n[private]\nmembers = ["platform/*"]\n',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*", "platform/*"]},
+        "apps/core/package.json": core,
+        "platform/billing/package.json": {"name": "billing-web", "private": True},
+    }
+    outcome = check(Repository(tmp_path / "r", files), "--rule", "reversed-dependency", "--offline")
+    (found,) = outcome.report["findings"]
+    said = {link["location"]["path"]: link["text"] for link in found["evidence"]}
+    assert list(said) == ["apps/core/package.json", "platform/billing/package.json", "ringfence.toml"]
+    assert "billing-web is the member of platform/billing/package.json" in said["platform/billing/package.json"]
+
+
+def test_private_by_policy_is_told_from_private_for_want_of_a_pattern(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+        "apps/core/package.json": {"name": "@acme/core", "version": "1.0.0"},
+        "apps/kit/package.json": {"name": "kit", "version": "1.0.0"},
+    }
+    where = Repository(tmp_path / "r", files)
+    arguments = ("--rule", "visibility", "--offline")
+    (found,) = check(where, *arguments, "--open", "@acme/*").report["findings"]
+    assert found["message"].startswith("kit counts as private, since no open pattern matches it")
+    assert "`npm publish` would publish it" in found["message"]
+    assert found["remedy"].endswith("; if it is open, say so with --open kit.")
+    where.commit({"ringfence.toml": '[open]\npackages = ["@acme/*"]\n'})
+    assert (
+        check(where, *arguments).report["findings"][0]["remedy"].endswith("; if it is open, say so in [open] packages.")
+    )
+    where.commit({"ringfence.toml": '[open]\npackages = ["@acme/*"]\n[private]\npackages = ["kit"]\n'})
+    (found,) = check(where, *arguments).report["findings"]
+    assert found["message"].startswith("kit is private by policy, and its manifest has no")
+    assert found["remedy"] == 'Add "private": true to apps/kit/package.json.'
+
+
+def test_a_deep_import_is_told_what_to_write_instead(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    exports = {name: f"{name}.js" for name in ("./alpha", "./render", "./renderers", "./beta", "./gamma", "./delta")}
+    exports |= {".": "./index.js", "./hidden": None, "./package.json": "./package.json"}  # type: ignore[dict-item]
+    integrity = registry.publish("@acme/core", "1.2.3", {"exports": exports}, {"index.js": b""})
+    files = product(registry, integrity)
+    where = Repository(tmp_path / "shop", {**files, "src/main.js": 'import "@acme/core/src/renderer.js"\n'})
+    (found,) = check(where, "--rule", "deep-import").report["findings"]
+    said = "Use what it exports (@acme/core, @acme/core/renderers, @acme/core/render, "
+    assert found["remedy"].startswith(said)
+    assert found["remedy"].endswith(", …), or have @acme/core export it, release that, and pin it.")
+    assert "hidden" not in found["remedy"]
+    assert "package.json" not in found["remedy"]
+
+
+def test_mending_what_is_waived_and_deleting_the_waiver_is_one_clean_change(tmp_path: Path) -> None:
+    """The policy in force is the base's, which still holds the waiver: nobody has to be told to delete it."""
+    opened = '[open]\npackages = ["@acme/*"]\n'
+    waived = '[[waiver]]\nrule = "floating-pin"\npath = "old/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    old: dict[str, Any] = {"name": "old", "private": True, "dependencies": {"@acme/core": "^1.0.0"}}
+    mended = old | {"dependencies": {"@acme/core": "1.0.0"}}
+    repository = Repository(tmp_path / "r", {"ringfence.toml": opened + waived, "old/package.json": old})
+    repository.git("tag", "base")
+    arguments = ("--base", "base", "--offline", "--rule", "waiver", "--rule", "floating-pin")
+
+    repository.commit({"old/package.json": mended})
+    (found,) = check(repository, *arguments).report["findings"]
+    assert (found["rule"], found["message"]) == ("waiver", "the waiver for floating-pin covers nothing any more")
+    repository.commit({"ringfence.toml": opened})
+    outcome = check(repository, *arguments)
+    assert (outcome.code, outcome.report["findings"]) == (0, [])
+    # The waiver alone taken away: it counts until that is merged.
+    repository.commit({"old/package.json": old})
+    assert [bool(f["waived"]) for f in check(repository, *arguments).report["findings"]] == [True]
+
+
+def test_what_a_waiver_lacks_is_one_or_several(tmp_path: Path) -> None:
+    opened = '[open]\npackages = ["@acme/*"]\n[[waiver]]\nrule = "floating-pin"\nowner = "o"\n'
+    repository = Repository(tmp_path / "r", {"ringfence.toml": opened, "package.json": {"name": "@acme/x"}})
+    (found,) = check(repository, "--offline", "--rule", "waiver").report["findings"]
+    assert found["remedy"].startswith("Write them down")
+    repository.commit({"ringfence.toml": opened + 'reason = "r"\n'})
+    assert (
+        check(repository, "--offline", "--rule", "waiver").report["findings"][0]["remedy"].startswith("Write it down")
+    )
+
+
+def test_a_folder_that_is_only_named_is_a_note(tmp_path: Path) -> None:
+    lines = {
+        'new URL("../../", import.meta.url)': "note",
+        'new URL("../..", import.meta.url)': "note",
+        'new URL("../../core/?x", import.meta.url)': "note",
+        'new URL("../../x.json", import.meta.url)': "error",
+        'import "../../core/"': "error",
+    }
+    files: dict[str, Content] = {
+        "package.json": {"name": "@acme/x", "version": "1.0.0"},
+        "src/a.mjs": "\n".join(lines) + "\n",
+    }
+    report = check(Repository(tmp_path / "r", files), "--open", "@acme/*", "--offline", "--rule", "path-escape").report
+    assert [finding["severity"] for finding in report["findings"]] == list(lines.values())

@@ -19,7 +19,8 @@ from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
 from bot.lastrun import LastRun
 from bot.load import load, parse_many
-from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.moves import Moves
 from bot.names import PackageName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo"]
 
 
+_BASES_MAX = 8  # merge bases that a change is held against
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says about one check. Paths are the user's own."""
 
@@ -63,6 +67,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     disk: bool = False
     progress: bool = False
     fail_on: Severity = Severity.ERROR
+    again: Again = Again()
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,28 +151,35 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
         rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
+        folder=source.label,
     )
-    requests = _requested(options, source, policy)
-    if requests:
-        policy = msgspec.structs.replace(policy, notes=policy.notes + requests)
+    if options.base is not None:
+        policy = _with_changed_waivers(source, policy)
     return Opened(source=source, policy=policy, documents=documents)
 
 
-def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
-    """The waivers that a change brings: requests, without effect until they are merged."""
-    if options.base is None:
-        return ()
+def _with_changed_waivers(source: Source, policy: Policy) -> Policy:
+    """The policy with what a change does to waivers: those that it brings are requests, without effect until they are merged;
+    those that it takes away count to the last."""
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
     except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return ()
+        return policy
     waivers = tables.get("waiver", ())
-    brought = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
-    return tuple(
+    said = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
+    requests = tuple(
         f"a waiver for {waiver.rule} ({waiver.path or waiver.package or 'everything'}) is requested: it has no effect until it is merged"
-        for waiver in brought
+        for waiver in said
         if waiver not in policy.tables.waiver
     )
+    leaving = frozenset(
+        index
+        for index, waiver in enumerate(policy.tables.waiver)
+        if waiver not in said
+        and f"waiver.{index}" in policy.places
+        and policy.places[f"waiver.{index}"].path == POLICY_FILE
+    )
+    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving)
 
 
 def _is_waiver(value: object) -> bool:
@@ -238,8 +250,8 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             before, known = None, None
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
-            requests, parsed = outside.requests, outside.parsed
-        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places)
+            requests = outside.requests
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
         findings = located(judged, renderer, before=before)
         judgement.keep(renderer.places)
     finally:
@@ -255,7 +267,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         findings,
         [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
-        Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
+        Summary(requests=requests, parsed=judgement.parsed, seconds=round(time.monotonic() - began, 3)),
     )
     if options.public:
         report = _screened(report, policy)
@@ -275,6 +287,7 @@ class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
     judged: Judged
     files: int
     ignored: int
+    parsed: int
     repo: Repo | None = None
     places: Places = Places()
     keep: Callable[[Places], None]
@@ -292,13 +305,15 @@ def _judge(
     """Judge a source by the policy that was opened, as far as the last run did not."""
     policy = opened.policy
     documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
-    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
+    leaving = str(sorted(policy.leaving)).encode()
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns), leaving])
     recalled = last.recall(outside.fetcher(source), outside.closed)
     if recalled is not None:
         return _Judgement(
             judged=recalled.judged,
             files=recalled.files,
             ignored=recalled.ignored,
+            parsed=recalled.parsed,
             places=recalled.places,
             keep=lambda places: None,
         )
@@ -309,6 +324,7 @@ def _judge(
         judged=judged,
         files=loaded.repo.files,
         ignored=loaded.ignored,
+        parsed=sum(isinstance(key, AskParsed) for key in judged.facts),
         repo=loaded.repo,
         keep=lambda places: last.keep(loaded, judged, places),
     )
@@ -360,7 +376,6 @@ class _Outside:
         self._registry: Registry | None = None
         self._cache: Cache | None = None
         self._may_ask: list[Callable[[PackageName], bool]] = []
-        self.parsed = 0
         self.notices: tuple[str, ...] = ()
 
     def __enter__(self) -> _Outside:
@@ -413,7 +428,6 @@ class _Outside:
             if isinstance(found, ReadError):
                 answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)
                 continue
-            self.parsed += 1
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
         return answers
 
@@ -461,32 +475,32 @@ def _base(
     tip = resolve_revision(top, options.base)
     against = head.source.revision or "HEAD"
     try:
-        base = git(top, "merge-base", tip, against).decode().split()[0]
-    except (RingfenceError, IndexError):
-        base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
-    source = open_source(options.path, revision=base)
-    source.folder = head.source.folder
-    renamed = _renames(base, head.source.revision, options)
-    judgement = _judge(source, head, options, rules, cache, outside, progress)
-    judged = judgement.judged
-    judgement.keep(Places())
-    marks = Counter(
-        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
-        for index, (rule, _, hit) in enumerate(judged.hits)
-        # What was waived there was no finding there: moved out of its waiver's path it is a new one.
-        if index not in judged.waived
-    )
-    known = Counter(_mark(p, renamed) for p in judged.not_checked)
+        # Branches that were merged into each other have several: what one of them had is not new.
+        bases = git(top, "merge-base", "--all", tip, against).decode().split() or [tip]
+    except RingfenceError:
+        bases = [tip]  # no common history here (a shallow clone): the tip itself is what the change is held against
+    marks, known = Counter[str](), Counter[tuple[str, ...]]()
+    for base in bases[:_BASES_MAX]:
+        source = open_source(options.path, revision=base)
+        source.folder = head.source.folder
+        moves = Moves(_renames(base, head.source.revision, options))
+        judgement = _judge(source, head, options, rules, cache, outside, progress)
+        judged = judgement.judged
+        judgement.keep(Places())
+        marks |= Counter(
+            fingerprint(
+                rule.id, msgspec.structs.replace(hit, subject=moves.text(hit.subject)), moves.path(hit.place.path)
+            )
+            for index, (rule, _, hit) in enumerate(judged.hits)
+            # What was waived there was no finding there: moved out of its waiver's path it is a new one.
+            if index not in judged.waived
+        )
+        known |= Counter(_mark(p, moves) for p in judged.not_checked)
     return marks, known
 
 
-def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        problem.rule,
-        problem.reason,
-        renamed.get(problem.subject, problem.subject),
-        renamed.get(problem.path, problem.path),
-    )
+def _mark(problem: NotChecked, moves: Moves) -> tuple[str, ...]:
+    return (problem.rule, problem.reason, moves.text(problem.subject), moves.path(problem.path))
 
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
@@ -556,7 +570,7 @@ def _report(
         left = Counter(known)
         new: list[NotChecked] = []
         for problem in open_questions:
-            mark = _mark(problem, {})
+            mark = _mark(problem, Moves({}))
             (allowed if left[mark] > 0 else new).append(problem)
             left[mark] -= 1
         open_questions = new
@@ -585,6 +599,7 @@ def _report(
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,
+        again=options.again,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
         allowed=tuple(allowed),

@@ -14,6 +14,7 @@ __all__ = ["RULE"]
 
 # How many import sites one finding shows.
 _SHOWN = 5
+_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
@@ -48,7 +49,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            if not any(found.start == candidate.start for found in parsed.imports):  # type: ignore[union-attr]
+            if parsed.at(candidate.start) is None:  # type: ignore[union-attr]
                 continue
             verdict.counts["confirmed"] += 1
             key = (manifest.path, local)
@@ -79,6 +80,13 @@ def _own_name(repo: Repo, path: str, local: str) -> bool:
     return any(found is not None and found.name == local for found in (manifest, root))
 
 
+def _place(manifest: Manifest) -> Place:
+    """Where it could be declared: at the first table of dependencies that there is, else at the package's name."""
+    there = {declaration.field for declaration in manifest.declarations}
+    table = next((field for field in _TABLES if field in there), None)
+    return Place(manifest.path, ("name",)) if table is None else Place(manifest.path, (table,), key=True)
+
+
 def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool) -> Hit:
     params = {
         "package": Public(local),
@@ -89,7 +97,7 @@ def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool
     if root_only:
         message += ": only the workspace root does"
     return Hit(
-        place=Place(manifest.path, ("dependencies",), key=True),
+        place=_place(manifest),
         subject=local,
         package=f"npm:{local}",
         message=message,

@@ -56,7 +56,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            confirmed = next((i for i in parsed.imports if i.start == candidate.start), None)
+            confirmed = parsed.at(candidate.start)
             if confirmed is not None and (relative or _on_disk(specifier, confirmed.kind)):
                 verdict.counts["confirmed"] += 1
                 verdict.hits.append(_hit(repo, policy, path, confirmed, found))
@@ -123,6 +123,11 @@ def _through(target: str, linked: frozenset[str]) -> str:
     return next((above for n in range(1, len(parts) + 1) if (above := "/".join(parts[:n])) in linked), "")
 
 
+def _is_folder(specifier: str) -> bool:
+    """Whether a URL names a folder: one that ends with a slash, or with dots, is no module."""
+    return re.split(r"[?#]", specifier, maxsplit=1)[0].rpartition("/")[2] in ("", ".", "..")
+
+
 def _hit(repo: Repo, policy: Policy, path: str, found: Import, outside: _Outside) -> Hit:
     target = policy.text(outside.target.label if outside.target else "")
     params = {
@@ -152,6 +157,10 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, outside: _Outside
         remedy = "Declare {target} and import it by its name, through its exports."
         if policy.tables.reach.members == "loose":
             severity = Severity.WARNING
+    if found.kind is ImportKind.URL and _is_folder(found.specifier):
+        severity = Severity.NOTE
+        message += "; it names a folder, and loads nothing by itself"
+        remedy = "Look at what is read below it: that has to come from a released package, or from here."
     package = outside.target.package if outside.target else None
     return Hit(
         place=Place(path, start=found.start, end=found.end),
