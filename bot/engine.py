@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from bot.baseline import Baseline, Entry, match
 from bot.model import (
     Count,
     Edit,
@@ -33,7 +34,7 @@ from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
 from bot.readers.positions import Located
 from bot.repo import Repo
-from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
+from bot.rule import AskBaselineUse, AskWaiverUse, BaselineUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
 
 __all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
@@ -47,7 +48,7 @@ _LINE_MAX = 2000
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """What all rules said, before it is put in words. ``hits`` go with their rule and severity in force;
-    ``waived`` maps an index into ``hits`` to the waiver that covers it."""
+    ``waived`` maps an index into ``hits`` to the waiver that covers it, ``baselined`` to the entry of the baseline."""
 
     hits: list[tuple[Rule, Severity, Hit]]
     waived: dict[int, Waiver]
@@ -56,15 +57,21 @@ class Judged:
     counts: list[Count]
     crashed: bool = False
     facts: Mapping[Key, object] = field(default_factory=dict)
+    baselined: Mapping[int, int] = field(default_factory=dict)
 
 
 def judge_all(
-    rules: Sequence[Rule], repo: Repo, policy: Policy, fetch: Fetch, unread: Sequence[NotChecked] = ()
+    rules: Sequence[Rule],
+    repo: Repo,
+    policy: Policy,
+    fetch: Fetch,
+    unread: Sequence[NotChecked] = (),
+    baseline: Baseline | None = None,
 ) -> Judged:
     """Judge a repository by every rule that policy leaves on.
 
     A rule that asks for what is not there is judged again when it is, in at most four rounds; what is still
-    open then is `Unknown`. ``unread`` is what loading could not read.
+    open then is `Unknown`. ``unread`` is what loading could not read, ``baseline`` the repository's own where it counts.
     """
     not_run = [NotRun(rule=r.id, reason="off by policy") for r in rules if policy.severity(r.id, r.severity) is None]
     active = [rule for rule in rules if policy.severity(rule.id, rule.severity) is not None]
@@ -89,17 +96,19 @@ def judge_all(
                 again.append(rule)
         if not asked:
             break
-        outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse)]
+        outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse | AskBaselineUse)]
         if outside:
             answers: Mapping[Key, object] = fetch(outside) if round_number < _ROUNDS else {}
             nothing = Unknown(reason="not-answered", detail="nothing answered this question")
             for key in outside:
                 facts[key] = answers.get(key, nothing)
         else:
-            # Only the uses of waivers are left: everything else has been judged.
+            # Only the uses of waivers and of the baseline are left: everything else has been judged.
             for key in asked:
                 if isinstance(key, AskWaiverUse):
                     facts[key] = _use_of(policy.tables.waiver[key.index], active, verdicts, unread, policy)
+                elif isinstance(key, AskBaselineUse):
+                    facts[key] = _use_of_baseline(baseline, active, verdicts, unread)
         todo = again
 
     hits: list[tuple[Rule, Severity, Hit]] = []
@@ -130,6 +139,7 @@ def judge_all(
         counts=counts,
         crashed=crashed,
         facts=facts,
+        baselined=match(baseline, [(rule.id, hit) for rule, _, hit in hits]).covered if baseline is not None else {},
     )
 
 
@@ -180,8 +190,8 @@ def _speaks_of(pattern: str, package: PackageName) -> bool:
 
 
 def _waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
-    if rule == "waiver":
-        return None  # a waiver cannot waive the rule that watches waivers
+    if rule in ("waiver", "stale-baseline"):
+        return None  # a waiver cannot waive the rules that watch exceptions
     for waiver in waivers_for(rule, hit.place.path, hit.package, policy):
         if waiver.reason.strip() and waiver.owner.strip() and waiver.expires and waiver.expires >= policy.today:
             return waiver
@@ -206,6 +216,34 @@ def _use_of(
     problems = [*verdict.not_checked, *unread]
     concerned = [p for p in problems if waiver.path is None or not p.path or matches_any(p.path, (waiver.path,))]
     return WaiverUse(matched=matched, judged=not concerned and not verdict.not_run)
+
+
+# -- the baseline --------------------------------------------------------------------------------
+
+
+def _use_of_baseline(
+    baseline: Baseline | None, active: Sequence[Rule], verdicts: Mapping[str, Verdict], unread: Sequence[NotChecked]
+) -> BaselineUse:
+    if baseline is None:
+        return BaselineUse()
+    hits = [(rule.id, hit) for rule in active for hit in verdicts[rule.id].hits]
+    judged = {rule.id: verdicts[rule.id] for rule in active if not verdicts[rule.id].not_run}
+    gone: list[tuple[int, Entry]] = []
+    for index, count in match(baseline, hits).left.items():
+        entry = baseline.entries[index]
+        verdict = judged.get(entry.rule)
+        if verdict is not None and not any(
+            _may_hide(problem, entry.path) for problem in (*verdict.not_checked, *unread)
+        ):
+            gone.append((index, msgspec.structs.replace(entry, count=count)))
+    return BaselineUse(size=baseline.size, gone=tuple(gone))
+
+
+def _may_hide(problem: NotChecked, path: str) -> bool:
+    """Whether what was not checked may be why a finding in a file is not there: manifests and locks govern what lies beside
+    and below them."""
+    folder = problem.path.rpartition("/")[0]
+    return not folder or path == problem.path or path.startswith(folder + "/")
 
 
 # -- words and places ----------------------------------------------------------------------------
@@ -315,6 +353,7 @@ def located(
     before: Counter[str] | None = None,
 ) -> list[Finding]:
     """The findings of a run. ``before`` counts the base's fingerprints: a finding that the base had is not introduced.
+    Without a base, what the baseline holds is not.
 
     What many members share is folded here, after waivers and the base have had their say about each.
     """
@@ -323,8 +362,8 @@ def located(
     shared: dict[tuple[str, str, bool, str], list[tuple[Rule, Severity, Hit, Waiver | None]]] = {}
     for index, (rule, severity, hit) in enumerate(judged.hits):
         mark = fingerprint(rule.id, hit)
-        known = left[mark] > 0
-        if known:
+        known = left[mark] > 0 if before is not None else index in judged.baselined
+        if before is not None and known:
             left[mark] -= 1
         waiver = judged.waived.get(index)
         if hit.fold:

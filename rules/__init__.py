@@ -23,6 +23,8 @@ _RULES = (
     "reach.deep_import",
     "reach.path_escape",
     "identity.waiver",
+    "identity.stale_baseline",
+    "identity.gate_change",
 )
 
 
@@ -36,7 +38,6 @@ ALL: tuple[Rule, ...] = tuple(_rule(name) for name in _RULES)
 # Rules that policies may already speak of and that this version does not have: listed as not run.
 PLANNED: tuple[str, ...] = (
     "claimable-name",
-    "gate-change",
     "override",
     "patched-package",
     "withdrawn-release",
