@@ -19,6 +19,7 @@ Everything here is a function of its arguments.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 from collections import Counter
@@ -39,11 +40,13 @@ __all__ = [
     "Entry",
     "Growth",
     "Match",
+    "Written",
     "grown",
     "mark",
     "match",
     "read",
     "write",
+    "written",
 ]
 
 BASELINE_FILE = "ringfence-baseline.json"
@@ -94,7 +97,7 @@ def read(data: bytes) -> Baseline:
         raise ReadError("too-large", "the baseline is too large", remedy="It holds at most 20 MB.")
     try:
         # Not msgspec's decoder: a path may hold a byte that is no text, and JSON can say it.
-        return msgspec.convert(json.loads(data), Baseline)
+        return msgspec.convert(json.loads(data.decode("utf-8-sig")), Baseline)
     except UnicodeDecodeError:
         raise ReadError("not-utf8", "the baseline is not UTF-8", remedy=_AGAIN) from None
     except RecursionError:
@@ -170,6 +173,55 @@ def match(baseline: Baseline, hits: Iterable[tuple[str, Hit]]) -> Match:
     for number, kind in moved:
         take(number, anywhere.get(kind, ()))
     return Match(covered=covered, left={index: count for index, count in sorted(left.items()) if count})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A baseline to write: ``added`` and ``taken_out`` findings, and ``not_added`` ones that it does not hold."""
+
+    baseline: Baseline
+    added: int
+    taken_out: int
+    not_added: int
+
+
+def written(
+    before: Baseline,
+    hits: Sequence[tuple[str, Hit]],
+    gone: Mapping[int, int],
+    *,
+    add: bool,
+    reason: str | None,
+    today: datetime.date,
+) -> Written:
+    """What a baseline becomes: without what is ``gone`` (index of an entry, how many), with what has moved where it is now.
+
+    ``add``: with the findings that it does not hold, for a ``reason`` that is written down (None for the first baseline).
+    """
+    matched = match(before, hits)
+    entries: list[Entry] = []
+    for number, index in matched.covered.items():
+        rule, hit = hits[number]
+        entries.append(Entry(rule=rule, path=hit.place.path, mark=before.entries[index].mark))
+    # What is not there and was not judged fully stays: nobody knows yet.
+    for index, count in matched.left.items():
+        if kept := count - gone.get(index, 0):
+            entries.append(msgspec.structs.replace(before.entries[index], count=kept))
+    new = [
+        Entry(rule=rule, path=hit.place.path, mark=mark(rule, hit))
+        for number, (rule, hit) in enumerate(hits)
+        if number not in matched.covered and rule not in NEVER
+    ]
+    growth = Growth(on=today.isoformat(), by=len(new), reason=reason) if add and new and reason is not None else None
+    return Written(
+        baseline=Baseline(
+            entries=tuple(entries + (new if add else [])),
+            grown=before.grown + ((growth,) if growth is not None else ()),
+        ),
+        added=len(new) if add else 0,
+        taken_out=sum(gone.values()),
+        not_added=0 if add else len(new),
+    )
 
 
 def grown(before: Baseline | None, after: Baseline | None) -> int:

@@ -25,6 +25,7 @@ _VERBS = {
     "check": "Judge a repository against its policy and the public registry.",
     "explain": "Show a rule's page, or the evidence behind a finding.",
     "fix": "Apply the safe edits of findings to the working tree.",
+    "baseline": "Keep the findings of today apart: it can only shrink.",
     "init": "Look at a repository and write its first policy.",
     "rules": "List the rules.",
     "schema": "Print the JSON Schema of the policy or of the report.",

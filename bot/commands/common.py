@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from bot.baseline import BASELINE_FILE, Baseline
+from bot.baseline import read as read_baseline
 from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
@@ -24,11 +26,14 @@ from bot.names import PackageName
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
 from bot.rule import (
+    AskApproval,
+    AskChanged,
     AskCommitted,
     AskPackage,
     AskParsed,
     AskPublished,
     AskVersion,
+    Changed,
     Committed,
     Key,
     ParsedFile,
@@ -44,19 +49,39 @@ if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+__all__ = ["Document", "Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A file that was read elsewhere: its name for messages, and its bytes."""
+
+    name: str
+    data: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line says about one check. Paths are the user's own."""
+    """What the command line says about one check. Paths are the user's own.
+
+    Where a commit of a bare repository is judged, ``folder`` is the root in it. ``against`` is the commit that the change is held
+    against, where that is not the merge base of ``base``; ``trusted`` the one whose policy and baseline count, where
+    that is not ``base``. ``pull`` answers what rules ask of a pull request. ``unread`` could not be read before the check
+    began, and ``allow`` are reasons that are allowed whatever policy says.
+    """
 
     path: Path = field(default_factory=Path)
-    policy: Path | None = None
-    overlay: Path | None = None
+    folder: str = ""
+    policy: Path | Document | None = None
+    overlay: Path | Document | None = None
     open_patterns: tuple[str, ...] = ()
     revision: str | None = None
     base: str | None = None
+    against: str | None = None
+    trusted: str | None = None
+    pull: Callable[[Sequence[AskChanged | AskApproval]], Mapping[Key, object]] | None = None
+    unread: tuple[NotChecked, ...] = ()
+    allow: tuple[str, ...] = ()
     offline: bool = False
     cache: bool = True
     only: tuple[str, ...] = ()
@@ -73,6 +98,8 @@ class Opened:
     source: Source
     policy: Policy
     documents: Mapping[str, bytes] = field(default_factory=dict)
+    baseline: Baseline | None = None
+    unread: tuple[NotChecked, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +112,8 @@ class Run:
     repo: Repo
     notices: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
+    baseline: Baseline | None = None
+    grants_baseline: bool = True
 
 
 def version() -> str:
@@ -125,12 +154,15 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     """Open a source and load the policy in force for it."""
     from bot.policy_file import load_policy
 
-    source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
+    source = _open(options, revision or options.revision, disk=options.disk)
     documents: dict[str, bytes] = {}
 
-    def given(path: Path | None, what: str, label: str = "") -> tuple[str, bytes] | None:
+    def given(path: Path | Document | None, what: str, label: str = "") -> tuple[str, bytes] | None:
         if path is None:
             return None
+        if isinstance(path, Document):
+            documents[label or path.name] = path.data
+            return label or path.name, path.data
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -160,15 +192,51 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
     )
-    requests = _requested(options, source, policy)
-    if requests:
-        policy = dataclasses.replace(policy, notes=policy.notes + requests)
-    return Opened(source=source, policy=policy, documents=documents)
+    baseline, unread, notes = _baseline_of(options, source, policy)
+    notes += _requested(options, source, policy)
+    if notes:
+        policy = dataclasses.replace(policy, notes=policy.notes + notes)
+    return Opened(source=source, policy=policy, documents=documents, baseline=baseline, unread=options.unread + unread)
+
+
+def _open(options: Options, revision: str | None, *, disk: bool = False) -> Source:
+    return open_source(options.path, revision=revision, disk=disk, folder=options.folder)
+
+
+def _baseline_of(
+    options: Options, source: Source, policy: Policy
+) -> tuple[Baseline | None, tuple[NotChecked, ...], tuple[str, ...]]:
+    """The repository's baseline where policy grants one; what could not be read of it, and what has no effect."""
+    trusted = _open(options, options.trusted) if options.trusted and not options.base else None
+    try:
+        data = (trusted or source).read(BASELINE_FILE)
+    except MissingObjectError:
+        return None, (), ()
+    except TooLargeError:
+        problem = NotChecked(reason="too-large", subject=BASELINE_FILE, detail="the baseline is too large")
+        return None, (msgspec.structs.replace(problem, path=BASELINE_FILE),), ()
+    finally:
+        if trusted is not None:
+            trusted.close()
+    if "baseline" not in policy.tables.gate.repository_may:
+        return None, (), (f"{BASELINE_FILE} has no effect: policy does not grant `baseline` in gate.repository_may",)
+    try:
+        return read_baseline(data), (), ()
+    except ReadError as error:
+        problem = NotChecked(
+            reason=error.reason,
+            subject=BASELINE_FILE,
+            detail=error.detail,
+            remedy=error.remedy,
+            path=BASELINE_FILE,
+            line=error.line or 0,
+        )
+        return None, (problem,), ()
 
 
 def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
     """The waivers that a change brings: requests, without effect until they are merged."""
-    if options.base is None:
+    if options.base is None and options.trusted is None:
         return ()
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
@@ -193,9 +261,10 @@ def _is_waiver(value: object) -> bool:
 
 def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
     """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
-    if options.base is not None:
+    trusted = options.trusted or options.base
+    if trusted is not None:
         try:
-            tip = open_source(options.path, revision=options.base)
+            tip = _open(options, trusted)
             try:
                 return POLICY_FILE, tip.read(POLICY_FILE)
             finally:
@@ -234,9 +303,10 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         with _Outside(options, policy, cache, progress) as outside:
             loaded = load(opened.source, policy, cache, progress)
             fetch = outside.fetcher(opened.source, loaded.repo)
-            judged = judge_all(chosen, loaded.repo, policy, fetch, loaded.not_checked)
+            unread = (*loaded.not_checked, *opened.unread)
+            judged = judge_all(chosen, loaded.repo, policy, fetch, unread, opened.baseline)
             before, known = None, None
-            if options.base is not None:
+            if options.base is not None or options.against is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests, parsed = outside.requests, outside.parsed
     finally:
@@ -254,7 +324,12 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         findings,
         [renderer.not_checked(problem) for problem in judged.not_checked],
         known,
-        Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
+        Summary(
+            requests=requests,
+            parsed=parsed,
+            seconds=round(time.monotonic() - began, 3),
+            baseline=opened.baseline.size if opened.baseline is not None else 0,
+        ),
     )
     if options.public:
         report = _screened(report, policy)
@@ -265,6 +340,8 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         repo=loaded.repo,
         notices=outside.notices,
         private_names=policy.private_names if options.public else (),
+        baseline=opened.baseline,
+        grants_baseline="baseline" in policy.tables.gate.repository_may,
     )
 
 
@@ -331,8 +408,11 @@ class _Outside:
     def requests(self) -> int:
         return self._registry.requests if self._registry is not None else 0
 
-    def fetcher(self, source: Source, repo: Repo) -> Fetch:
-        """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private."""
+    def fetcher(self, source: Source, repo: Repo, *, change: bool = True) -> Fetch:
+        """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private.
+
+        ``change``: whether it is what a pull request brings, not its base.
+        """
         self._repos.append(repo)
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
@@ -341,6 +421,11 @@ class _Outside:
             if files:
                 answers.update(self._parse(source, files))
             answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
+            gate = [key for key in keys if isinstance(key, AskChanged | AskApproval)]
+            if gate and change and self._options.pull is not None:
+                answers.update(self._options.pull(gate))
+            elif gate:
+                answers.update({key: Changed() for key in gate if isinstance(key, AskChanged)})
             rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished)]
             if rest:
                 answers.update(self._ask(rest))
@@ -400,19 +485,21 @@ def _base(
     from bot.sources.git import bare_repository_of, git, repository_of, resolve_revision
 
     top = repository_of(options.path.resolve()) or bare_repository_of(options.path.resolve())
-    if top is None or options.base is None:
+    if top is None:
         raise RingfenceError("--base needs a git repository", where=str(options.path), remedy="Leave --base out.")
-    tip = resolve_revision(top, options.base)
-    against = head.source.revision or "HEAD"
+    tip = resolve_revision(top, options.against or options.base or "HEAD")
+    change = head.source.revision or "HEAD"
     try:
-        base = git(top, "merge-base", tip, against).decode().split()[0]
+        base = tip if options.against else git(top, "merge-base", tip, change).decode().split()[0]
     except (RingfenceError, IndexError):
         base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
-    source = open_source(options.path, revision=base)
+    source = _open(options, base)
     source.folder = head.source.folder
     renamed = _renames(base, head.source.revision, options)
     loaded = load(source, head.policy, cache, progress)
-    judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
+    baseline, _, _ = _baseline_of(dataclasses.replace(options, trusted=None), source, head.policy)
+    fetch = outside.fetcher(source, loaded.repo, change=False)
+    judged = judge_all(rules, loaded.repo, head.policy, fetch, loaded.not_checked, baseline)
     marks = Counter(
         fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
         for index, (rule, _, hit) in enumerate(judged.hits)
@@ -437,7 +524,8 @@ def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     from bot.sources.git import filters_off, git
 
     where = root_of_path(options.path)
-    options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", "--relative"]
+    below = f"--relative={options.folder}/" if options.folder else "--relative"
+    options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", below]
     commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
         git(where, "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--", environment=filters_off(where))
@@ -456,10 +544,10 @@ def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
 # -- the report ----------------------------------------------------------------------------------
 
 
-def _allowed(problem: NotChecked, policy: Policy) -> bool:
+def _allowed(problem: NotChecked, granted: Sequence[str]) -> bool:
     if problem.reason == "internal-error":
         return False
-    for allowed in policy.tables.not_checked.allow:
+    for allowed in granted:
         reason, _, detail = allowed.partition(":")
         if problem.reason == reason and (
             not detail or problem.subject == detail or problem.subject.endswith("/" + detail)
@@ -484,8 +572,9 @@ def _report(
 ) -> Report:
     policy = opened.policy
     decides = [f for f in findings if f.introduced and not f.waived]
-    open_questions = [p for p in not_checked if not _allowed(p, policy)]
-    allowed = [p for p in not_checked if _allowed(p, policy)]
+    granted = policy.tables.not_checked.allow + options.allow
+    open_questions = [p for p in not_checked if not _allowed(p, granted)]
+    allowed = [p for p in not_checked if _allowed(p, granted)]
     if known is not None:
         # What the base could not check either is not this change's doing: shown, not deciding.
         left = Counter(known)
@@ -511,12 +600,13 @@ def _report(
         parsed=measured.parsed,
         requests=measured.requests,
         seconds=measured.seconds,
+        baseline=measured.baseline,
     )
     return Report(
         version=version(),
         repository=str(loaded.repo.identity or loaded.repo.folder or _folder(opened.source)),
         revision=loaded.repo.revision,
-        base=options.base or "",
+        base=options.base or (options.against or "")[:12],
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,

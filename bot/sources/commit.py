@@ -30,13 +30,15 @@ class Commit:
     def entries(self) -> list[Entry]:
         if self._oids is not None:
             return self._entries
-        tree = self.revision if not self._prefix else f"{self.revision}:{self._prefix.rstrip('/')}"
-        out = git(self._where, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tree)
+        # A folder that the commit does not have is an empty one: the change brings it.
+        below = ("--", self._prefix) if self._prefix else ()
+        out = git(self._where, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", self.revision, *below)
         entries: list[Entry] = []
         for line in os.fsdecode(out).split("\0"):
             if not line:
                 continue
             head, path = line.split("\t", 1)
+            path = path.removeprefix(self._prefix)
             mode, kind, oid = head.split(" ")
             entries.append(
                 Entry(path, oid, "link" if mode == "120000" else "submodule" if kind == "commit" else "file")

@@ -16,9 +16,10 @@ __all__ = ["POLICY_FILE", "open_source", "root_of_path"]
 POLICY_FILE = "ringfence.toml"
 
 
-def open_source(path: Path, *, revision: str | None = None, disk: bool = False) -> Source:
+def open_source(path: Path, *, revision: str | None = None, disk: bool = False, folder: str = "") -> Source:
     """The source behind a path: its git work tree, the folder itself where that holds a ``ringfence.toml``,
-    a bare repository, or a plain folder outside git. ``revision`` reads a commit instead, without a checkout."""
+    a bare repository, or a plain folder outside git. ``revision`` reads a commit instead, without a checkout;
+    ``folder`` is the root in a bare repository's commit."""
     if not path.exists():
         raise RingfenceError(
             "there is no such folder", where=str(path), remedy="Name a folder that holds a repository."
@@ -30,7 +31,7 @@ def open_source(path: Path, *, revision: str | None = None, disk: bool = False) 
     if top is None:
         bare = bare_repository_of(path)
         if bare is not None and revision:
-            return Commit(bare, revision)
+            return Commit(bare, revision, prefix=f"{folder}/" if folder else "", named=not folder)
         if bare is not None:
             raise RingfenceError(
                 "this repository is bare: it has no working tree", where=str(path), remedy="Name a commit with --rev."
