@@ -145,7 +145,7 @@ class Description:
             return {"date-time": "2026-01-01T00:00:00Z", "uri": "http://127.0.0.1/"}.get(schema.get("format", ""), "")
         return {"array": [], "boolean": False, "integer": schema.get("minimum", 0), "number": 0}[kind]
 
-    def _flat(self, schema: Any) -> dict[str, Any]:
+    def _flat(self, schema: Any) -> Any:
         """A schema with its reference followed, ``allOf`` joined, and the first choice of ``anyOf`` and ``oneOf`` taken."""
         schema = dict(self.resolve(schema))
         for part in schema.pop("allOf", ()):

@@ -60,13 +60,13 @@ def answer(fake: GitHubFake, actor: Actor, body: Any) -> tuple[dict[str, Any], l
     own: list[str] = []
     if result.errors:
         shape["errors"] = []
-        for error in result.errors:
-            kind = (error.extensions or {}).get("type")
+        for fault in result.errors:
+            kind = (fault.extensions or {}).get("type")
             if kind is None:  # not one of GitHub's: the fake gave something that the schema forbids
-                own.append(f"GraphQL: {error}")
+                own.append(f"GraphQL: {fault}")
             row: dict[str, Any] = {"type": kind} if kind else {}
-            row |= {"path": error.path, "message": error.message}
-            row["locations"] = [{"line": place.line, "column": place.column} for place in error.locations or ()]
+            row |= {"path": fault.path, "message": fault.message}
+            row["locations"] = [{"line": place.line, "column": place.column} for place in fault.locations or ()]
             shape["errors"].append(row)
     return shape, own
 
