@@ -7,7 +7,7 @@ argument or a file.
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import os
 import re
 import time
@@ -17,7 +17,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import RingfenceError
-from bot.names import RepoName
 from bot.sources.git import git, repository_of
 
 __all__ = ["Gathered", "Remote", "borrowable"]
@@ -30,29 +29,22 @@ _AGAIN = re.compile(r"\b(?:50[0234]|429)\b|timed out|timeout|early EOF|reset by 
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """A repository's address for git (``https://host/owner/name``) and the token that may read it, if any."""
+    """A repository's address for git (``https://host/owner/name.git``), and the header that lets it be read, if any."""
 
     url: str
-    token: str = field(default="", repr=False)
-
-    @classmethod
-    def of(cls, repository: RepoName, server: str, token: str = "") -> Remote:
-        """A repository on the server (``https://host``) that it lies on."""
-        return cls(url=f"{server.rstrip('/')}/{repository.owner}/{repository.name}", token=token)
+    header: str = field(default="", repr=False)
 
     def environment(self) -> Mapping[str, str]:
-        """What lets git reach this address alone, with the token in its environment."""
+        """What lets git reach this address alone, with the header in its environment."""
         parts = urlsplit(self.url)
         settings = [
             (f"protocol.{parts.scheme}.allow", "always"),
             ("credential.helper", ""),  # nobody is asked, and no program of the user's
             ("http.lowSpeedLimit", "1000"),
             ("http.lowSpeedTime", "60"),
-            ("gc.auto", "0"),
         ]
-        if self.token:
-            basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
-            settings.append((f"http.{parts.scheme}://{parts.netloc}/.extraHeader", f"Authorization: Basic {basic}"))
+        if self.header:
+            settings.append((f"http.{parts.scheme}://{parts.netloc}/.extraHeader", self.header))
         environment = {"GIT_CONFIG_COUNT": str(len(settings))}
         for index, (key, value) in enumerate(settings):
             environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
@@ -73,7 +65,9 @@ class Gathered:
             self._borrow(borrow)
 
     def _borrow(self, checkout: Path) -> None:
-        common = Path(os.fsdecode(git(checkout, "rev-parse", "--path-format=absolute", "--git-common-dir").rstrip(b"\n")))
+        common = Path(
+            os.fsdecode(git(checkout, "rev-parse", "--path-format=absolute", "--git-common-dir").rstrip(b"\n"))
+        )
         (self.path / "objects/info/alternates").write_bytes(os.fsencode(common / "objects") + b"\n")
         shallow = common / "shallow"
         if shallow.is_file():
@@ -106,7 +100,7 @@ class Gathered:
 
     def tip(self, ref: str, *, depth: int = 1) -> str:
         """Bring a ref (``refs/heads/main``, or a commit) here as it is at the remote now; its commit."""
-        mine = "refs/ringfence/ref-" + base64.b32encode(os.fsencode(ref)).decode().strip("=").lower()
+        mine = f"refs/ringfence/{hashlib.sha256(os.fsencode(ref)).hexdigest()}"
         self._fetch([f"+{ref}:{mine}"], depth)
         return git(self.path, "rev-parse", "--verify", f"{mine}^{{commit}}").decode().strip()
 
@@ -130,16 +124,14 @@ class Gathered:
             return None
 
     def _fetch(self, refspecs: Sequence[str], depth: int) -> None:
-        # Everything that a complete checkout lacks is fetched with its history: git would call it shallow otherwise.
-        deep = [f"--depth={depth}"]
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc"]
+        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"]
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 git(
                     self.path,
                     "fetch",
                     *options,
-                    *deep,
+                    f"--depth={depth}",
                     "--end-of-options",
                     self._remote.url,
                     *refspecs,
@@ -172,7 +164,7 @@ def _said(error: RingfenceError, remote: Remote) -> RingfenceError:
     """Git's words about a fetch, with what to do."""
     words = error.what
     if "could not read Username" in words or "Authentication failed" in words or "403" in words:
-        what = "the token may not read it" if remote.token else "it cannot be read without a token"
+        what = "the token may not read it" if remote.header else "it cannot be read without a token"
         remedy = "Give the Action a token with `contents: read` there."
     elif "not found" in words:
         what, remedy = "there is no such repository, or the token may not see it", "Check its name and the token."
