@@ -43,7 +43,7 @@ checked, or bad usage; 70 a bug of Ringfence.""",
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["terminal", "json", "sarif", "github"]),
+    type=click.Choice(["terminal", "json", "sarif", "github", "markdown"]),
     default="terminal",
     show_default=True,
 )
@@ -152,6 +152,11 @@ def _render(report: Report, format_: str, path: Path, *, everything: bool, verbo
         from bot.report.github import render as render_github
 
         return render_github(report, everything=everything, folder=_folder(path))
+    if format_ == "markdown":
+        from bot.report.context import Context
+        from bot.report.markdown import summary
+
+        return summary(report, context=Context(folder=_folder(path)))
     from bot.report.terminal import render as render_terminal
     from bot.rules import ALL
 

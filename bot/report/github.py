@@ -6,6 +6,8 @@ annotations of each level at most, so the worst come first and the rest is said 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.model import Finding, Report, Severity
 from bot.report.words import by_reason, decides, guarded, plural, position, summary_line, worst_first
 from bot.text import printable
@@ -16,11 +18,12 @@ _SHOWN = 10
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-def render(report: Report, *, everything: bool = False, folder: str = "") -> str:
+def render(report: Report, *, everything: bool = False, folder: str = "", remarks: Sequence[str] = ()) -> str:
     """Workflow commands for what decides, worst first, then the log: what was not checked, all findings, the summary.
 
     ``folder`` is where the judged root stands in the repository, ``""`` for the repository itself: GitHub
-    wants paths from the top. ``everything`` also lists in the log what does not decide.
+    wants paths from the top. ``everything`` also lists in the log what does not decide. ``remarks`` are lines for the log:
+    what the change mends, what could not be shown elsewhere.
     """
     ordered = worst_first(report.findings)
     deciding = [f for f in ordered if decides(f)]
@@ -52,6 +55,7 @@ def render(report: Report, *, everything: bool = False, folder: str = "") -> str
         where = f" [{printable(problem.rule)}]" if problem.rule else ""
         said = f"not checked ({printable(problem.reason)}): {printable(problem.subject)}: {printable(problem.detail)}"
         lines.append(guarded(said + where))
+    lines += [guarded(printable(remark)) for remark in remarks]
     lines.append(guarded(" ".join(summary_line(report))))
     return "\n".join(lines) + "\n"
 
