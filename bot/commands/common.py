@@ -100,11 +100,15 @@ class Opened:
     documents: Mapping[str, bytes] = field(default_factory=dict)
     baseline: Baseline | None = None
     unread: tuple[NotChecked, ...] = ()
+    requested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One check: its report, and whether a rule crashed (a bug of ours: exit code 70)."""
+    """One check: its report, and whether a rule crashed (a bug of ours: exit code 70).
+
+    ``requested`` are the waivers that the change brings, a sentence each; ``mended`` counts findings of the base that it takes away.
+    """
 
     report: Report
     crashed: bool = False
@@ -114,6 +118,8 @@ class Run:
     private_names: tuple[str, ...] = ()
     baseline: Baseline | None = None
     grants_baseline: bool = True
+    requested: tuple[str, ...] = ()
+    mended: int = 0
 
 
 def version() -> str:
@@ -193,10 +199,17 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         identity=source.identity,
     )
     baseline, unread, notes = _baseline_of(options, source, policy)
-    notes += _requested(options, source, policy)
-    if notes:
-        policy = dataclasses.replace(policy, notes=policy.notes + notes)
-    return Opened(source=source, policy=policy, documents=documents, baseline=baseline, unread=options.unread + unread)
+    requested = _requested(options, source, policy)
+    if notes or requested:
+        policy = dataclasses.replace(policy, notes=policy.notes + notes + requested)
+    return Opened(
+        source=source,
+        policy=policy,
+        documents=documents,
+        baseline=baseline,
+        unread=options.unread + unread,
+        requested=requested,
+    )
 
 
 def _open(options: Options, revision: str | None, *, disk: bool = False) -> Source:
@@ -342,7 +355,14 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         private_names=policy.private_names if options.public else (),
         baseline=opened.baseline,
         grants_baseline="baseline" in policy.tables.gate.repository_may,
+        requested=opened.requested,
+        mended=_mended(before, judged) if not report.not_checked else 0,
     )
+
+
+def _mended(before: Counter[str] | None, judged: Judged) -> int:
+    """How many findings of the base are not there any more; what could not be judged may hide some."""
+    return ((before or Counter()) - Counter(fingerprint(rule.id, hit) for rule, _, hit in judged.hits)).total()
 
 
 def _screened(report: Report, policy: Policy) -> Report:
