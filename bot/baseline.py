@@ -21,10 +21,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -93,6 +91,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def read(data: bytes) -> Baseline:
     """The baseline in a file's bytes. Raises `ReadError`."""
+    import json
+
     if len(data) > _SIZE_MAX:
         raise ReadError("too-large", "the baseline is too large", remedy="It holds at most 20 MB.")
     try:
@@ -109,6 +109,8 @@ def read(data: bytes) -> Baseline:
 
 def write(baseline: Baseline) -> bytes:
     """The file's bytes: entries in order of rule, path and mark, those that are alike as one."""
+    import json
+
     counted: Counter[tuple[str, str, str]] = Counter()
     for entry in baseline.entries:
         counted[entry.rule, entry.path, entry.mark] += entry.count
@@ -117,13 +119,12 @@ def write(baseline: Baseline) -> bytes:
         for (rule, path, made), count in sorted(counted.items())
     ]
     grown = [{"on": growth.on, "by": growth.by, "reason": growth.reason} for growth in baseline.grown]
-    parts = ['  "schema": 1', _list("entries", entries), *([_list("grown", grown)] if grown else [])]
+    lists = {"entries": entries} | ({"grown": grown} if grown else {})
+    parts = ['  "schema": 1']
+    for name, items in lists.items():
+        lines = ",\n".join(f"    {json.dumps(item)}" for item in items)
+        parts.append(f'  "{name}": [\n{lines}\n  ]' if items else f'  "{name}": []')
     return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
-
-
-def _list(name: str, items: Sequence[Mapping[str, Any]]) -> str:
-    lines = ",\n".join(f"    {json.dumps(item)}" for item in items)
-    return f'  "{name}": [\n{lines}\n  ]' if items else f'  "{name}": []'
 
 
 # -- what it covers ------------------------------------------------------------------------------
@@ -134,8 +135,7 @@ def mark(rule: str, hit: Hit) -> str:
     return hashlib.sha256("\0".join((rule, hit.package, hit.subject)).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, kw_only=True):
     """``covered`` maps an index into the hits to the index of its entry; ``left`` an entry's index to how many of its
     findings are not there any more."""
 
@@ -175,8 +175,7 @@ def match(baseline: Baseline, hits: Iterable[tuple[str, Hit]]) -> Match:
     return Match(covered=covered, left={index: count for index, count in sorted(left.items()) if count})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, kw_only=True):
     """A baseline to write: ``added`` and ``taken_out`` findings, and ``not_added`` ones that it does not hold."""
 
     baseline: Baseline

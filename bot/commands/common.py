@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from bot import __version__
 from bot.baseline import BASELINE_FILE, Baseline
 from bot.baseline import read as read_baseline
-from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
+from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
-from bot.load import Loaded, load, parse_many
+from bot.lastrun import LastRun
+from bot.load import load, parse_many
 from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.names import PackageName
-from bot.policy import Policy, Waiver
+from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
 from bot.rule import (
     AskApproval,
@@ -41,7 +41,7 @@ from bot.rule import (
     Unknown,
 )
 from bot.rules import PLANNED
-from bot.sources.base import MissingObjectError, Source, TooLargeError
+from bot.sources.base import LinkedError, MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
 
@@ -49,19 +49,17 @@ if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Document", "Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+__all__ = ["Document", "Opened", "Options", "Progress", "Run", "check", "open_repo"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was read elsewhere: its name for messages, and its bytes."""
 
     name: str
     data: bytes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says about one check. Paths are the user's own.
 
     Where a commit of a bare repository is judged, ``folder`` is the root in it. ``against`` is the commit that the change is held
@@ -70,7 +68,7 @@ class Options:
     began, and ``allow`` are reasons that are allowed whatever policy says.
     """
 
-    path: Path = field(default_factory=Path)
+    path: Path = msgspec.field(default_factory=Path)
     folder: str = ""
     policy: Path | Document | None = None
     overlay: Path | Document | None = None
@@ -91,21 +89,19 @@ class Options:
     fail_on: Severity = Severity.ERROR
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A source with the policy that judges it."""
 
     source: Source
     policy: Policy
-    documents: Mapping[str, bytes] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     baseline: Baseline | None = None
     unread: tuple[NotChecked, ...] = ()
     requested: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One check: its report, and whether a rule crashed (a bug of ours: exit code 70).
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70).
 
     ``requested`` are the waivers that the change brings, a sentence each; ``mended`` counts findings of the base that it takes away.
     """
@@ -113,23 +109,13 @@ class Run:
     report: Report
     crashed: bool = False
     judged: Judged
-    repo: Repo
+    repo: Repo | None
     notices: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
     baseline: Baseline | None = None
     grants_baseline: bool = True
     requested: tuple[str, ...] = ()
     mended: int = 0
-
-
-def version() -> str:
-    """The program's version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Progress:
@@ -201,7 +187,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     baseline, unread, notes = _baseline_of(options, source, policy)
     requested = _requested(options, source, policy)
     if notes or requested:
-        policy = dataclasses.replace(policy, notes=policy.notes + notes + requested)
+        policy = msgspec.structs.replace(policy, notes=policy.notes + notes + requested)
     return Opened(
         source=source,
         policy=policy,
@@ -220,31 +206,33 @@ def _baseline_of(
     options: Options, source: Source, policy: Policy
 ) -> tuple[Baseline | None, tuple[NotChecked, ...], tuple[str, ...]]:
     """The repository's baseline where policy grants one; what could not be read of it, and what has no effect."""
+    # Held against a base, nothing is folded by it: what counts is what the change leaves of it.
     trusted = _open(options, options.trusted) if options.trusted and not options.base else None
     try:
         data = (trusted or source).read(BASELINE_FILE)
+        if "baseline" in policy.tables.gate.repository_may:
+            return read_baseline(data), (), ()
+        return None, (), (f"{BASELINE_FILE} has no effect: policy does not grant `baseline` in gate.repository_may",)
+    except LinkedError:
+        error = ReadError("symbolic-link", "the baseline is a symbolic link, and links are never followed")
     except MissingObjectError:
         return None, (), ()
     except TooLargeError:
-        problem = NotChecked(reason="too-large", subject=BASELINE_FILE, detail="the baseline is too large")
-        return None, (msgspec.structs.replace(problem, path=BASELINE_FILE),), ()
+        error = ReadError("too-large", "the baseline is too large")
+    except ReadError as found:
+        error = found
     finally:
         if trusted is not None:
             trusted.close()
-    if "baseline" not in policy.tables.gate.repository_may:
-        return None, (), (f"{BASELINE_FILE} has no effect: policy does not grant `baseline` in gate.repository_may",)
-    try:
-        return read_baseline(data), (), ()
-    except ReadError as error:
-        problem = NotChecked(
-            reason=error.reason,
-            subject=BASELINE_FILE,
-            detail=error.detail,
-            remedy=error.remedy,
-            path=BASELINE_FILE,
-            line=error.line or 0,
-        )
-        return None, (problem,), ()
+    problem = NotChecked(
+        reason=error.reason,
+        subject=BASELINE_FILE,
+        detail=error.detail,
+        remedy=error.remedy,
+        path=BASELINE_FILE,
+        line=error.line or 0,
+    )
+    return None, (problem,), ()
 
 
 def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
@@ -274,24 +262,38 @@ def _is_waiver(value: object) -> bool:
 
 def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
     """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
-    trusted = options.trusted or options.base
-    if trusted is not None:
-        try:
+    try:
+        own = _policy_of(source)
+        trusted = options.trusted or options.base
+        if trusted is not None:
             tip = _open(options, trusted)
             try:
-                return POLICY_FILE, tip.read(POLICY_FILE)
+                at_tip = _policy_of(tip)
+                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
+            except LinkedError:
+                pass  # a link was no policy: the change that mends it brings the first
             finally:
                 tip.close()
-        except MissingObjectError:
-            pass  # the change that brings the first policy is judged by it
-    try:
-        return POLICY_FILE, source.read(POLICY_FILE)
-    except MissingObjectError:
-        return None
+    except LinkedError:
+        raise RingfenceError(
+            "the policy is a symbolic link, and links are never followed",
+            where=POLICY_FILE,
+            remedy="Commit the file itself.",
+        ) from None
     except TooLargeError:
         raise RingfenceError(
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
+    return None if own is None else (POLICY_FILE, own)
+
+
+def _policy_of(source: Source) -> bytes | None:
+    try:
+        return source.read(POLICY_FILE)
+    except LinkedError:
+        raise
+    except MissingObjectError:
+        return None
 
 
 def check(options: Options, rules: Sequence[Rule]) -> Run:
@@ -314,28 +316,27 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
     progress = Progress(options.progress)
     try:
         with _Outside(options, policy, cache, progress) as outside:
-            loaded = load(opened.source, policy, cache, progress)
-            fetch = outside.fetcher(opened.source, loaded.repo)
-            unread = (*loaded.not_checked, *opened.unread)
-            judged = judge_all(chosen, loaded.repo, policy, fetch, unread, opened.baseline)
+            judgement = _judge(opened.source, opened, options, chosen, cache, outside, progress)
+            judged = judgement.judged
             before, known = None, None
             if options.base is not None or options.against is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests, parsed = outside.requests, outside.parsed
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places)
+        findings = located(judged, renderer, before=before, baseline=opened.baseline)
+        judgement.keep(renderer.places)
     finally:
         cache.close()
         progress.clear()
         opened.source.close()
-    renderer = Renderer(_reader(opened), public=options.public)
-    findings = located(judged, renderer, before=before)
     not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in policy.tables.rules]
     report = _report(
         opened,
         options,
-        loaded,
-        dataclasses.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
+        judgement,
+        msgspec.structs.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
         findings,
-        [renderer.not_checked(problem) for problem in judged.not_checked],
+        [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
         Summary(
             requests=requests,
@@ -348,9 +349,9 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         report = _screened(report, policy)
     return Run(
         report=report,
-        crashed=judged.crashed,
+        crashed=judged.crashed or bool(renderer.crashes),
         judged=judged,
-        repo=loaded.repo,
+        repo=judgement.repo,
         notices=outside.notices,
         private_names=policy.private_names if options.public else (),
         baseline=opened.baseline,
@@ -363,6 +364,59 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
 def _mended(before: Counter[str] | None, judged: Judged) -> int:
     """How many findings of the base are not there any more; what could not be judged may hide some."""
     return ((before or Counter()) - Counter(fingerprint(rule.id, hit) for rule, _, hit in judged.hits)).total()
+
+
+class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source was judged to be, now or the last time. ``repo`` is None where the last run's judgement holds."""
+
+    judged: Judged
+    files: int
+    ignored: int
+    repo: Repo | None = None
+    places: Places = Places()
+    keep: Callable[[Places], None]
+
+
+def _judge(
+    source: Source,
+    opened: Opened,
+    options: Options,
+    rules: Sequence[Rule],
+    cache: FactCache,
+    outside: _Outside,
+    progress: Progress,
+    *,
+    change: bool = True,
+) -> _Judgement:
+    """Judge a source by the policy that was opened, as far as the last run did not.
+
+    ``change``: it is what is judged, not the base of it.
+    """
+    policy = opened.policy
+    documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
+    documents += [repr((opened.baseline, opened.unread)).encode(errors="surrogateescape")]
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
+    fetch = outside.fetcher(source, change=change)
+    # Who approves what is nothing to remember.
+    recalled = last.recall(fetch, outside.closed) if options.pull is None else None
+    if recalled is not None:
+        return _Judgement(
+            judged=recalled.judged,
+            files=recalled.files,
+            ignored=recalled.ignored,
+            places=recalled.places,
+            keep=lambda places: None,
+        )
+    loaded = load(source, policy, cache, progress)
+    outside.watch(loaded.repo)
+    judged = judge_all(rules, loaded.repo, policy, fetch, (*loaded.not_checked, *opened.unread), opened.baseline)
+    return _Judgement(
+        judged=judged,
+        files=loaded.repo.files,
+        ignored=loaded.ignored,
+        repo=loaded.repo,
+        keep=lambda places: last.keep(loaded, judged, places) if options.pull is None else None,
+    )
 
 
 def _screened(report: Report, policy: Policy) -> Report:
@@ -410,7 +464,7 @@ class _Outside:
         self._progress = progress
         self._registry: Registry | None = None
         self._cache: Cache | None = None
-        self._repos: list[Repo] = []
+        self._may_ask: list[Callable[[PackageName], bool]] = []
         self.parsed = 0
         self.notices: tuple[str, ...] = ()
 
@@ -428,12 +482,21 @@ class _Outside:
     def requests(self) -> int:
         return self._registry.requests if self._registry is not None else 0
 
-    def fetcher(self, source: Source, repo: Repo, *, change: bool = True) -> Fetch:
-        """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private.
+    def watch(self, repo: Repo) -> None:
+        """From now on no name is asked for that ``repo`` calls private."""
+        self._may_ask.append(lambda package: repo.is_open(self._policy, package))
 
-        ``change``: whether it is what a pull request brings, not its base.
-        """
-        self._repos.append(repo)
+    def closed(self, members: Collection[str]) -> None:
+        """From now on no name is asked for that policy does not call open, or that one of these private members has."""
+
+        def may_ask(package: PackageName) -> bool:
+            private = package.ecosystem == "npm" and package.name in members
+            return not private and self._policy.side_of_package(package) is Side.OPEN
+
+        self._may_ask.append(may_ask)
+
+    def fetcher(self, source: Source, *, change: bool = True) -> Fetch:
+        """The engine's ``fetch`` for one source; a base is no ``change``."""
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
             answers: dict[Key, object] = {}
@@ -474,13 +537,11 @@ class _Outside:
                 self._policy.tables.registry,
                 self._cache,
                 offline=self._options.offline,
-                is_open=self._may_ask,
+                # Where nobody has said which names are open, none is.
+                is_open=lambda package: bool(self._may_ask) and all(may_ask(package) for may_ask in self._may_ask),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
-
-    def _may_ask(self, package: PackageName) -> bool:
-        return all(repo.is_open(self._policy, package) for repo in self._repos)
 
 
 def _committed(source: Source, key: AskCommitted) -> Committed:
@@ -516,10 +577,11 @@ def _base(
     source = _open(options, base)
     source.folder = head.source.folder
     renamed = _renames(base, head.source.revision, options)
-    loaded = load(source, head.policy, cache, progress)
-    baseline, _, _ = _baseline_of(dataclasses.replace(options, trusted=None), source, head.policy)
-    fetch = outside.fetcher(source, loaded.repo, change=False)
-    judged = judge_all(rules, loaded.repo, head.policy, fetch, loaded.not_checked, baseline)
+    baseline, _, _ = _baseline_of(msgspec.structs.replace(options, trusted=None), source, head.policy)
+    opened = msgspec.structs.replace(head, baseline=baseline, unread=())
+    judgement = _judge(source, opened, options, rules, cache, outside, progress, change=False)
+    judged = judgement.judged
+    judgement.keep(Places())
     marks = Counter(
         fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
         for index, (rule, _, hit) in enumerate(judged.hits)
@@ -583,7 +645,7 @@ def _folder(source: Source) -> str:
 def _report(
     opened: Opened,
     options: Options,
-    loaded: Loaded,
+    judgement: _Judgement,
     judged: Judged,
     findings: Sequence[Finding],
     not_checked: Sequence[NotChecked],
@@ -614,8 +676,8 @@ def _report(
         notes=sum(f.severity is Severity.NOTE for f in decides),
         waived=sum(bool(f.waived) for f in findings),
         before=sum(not f.introduced for f in findings),
-        files=loaded.repo.files,
-        ignored=loaded.ignored,
+        files=judgement.files,
+        ignored=judgement.ignored,
         judged=sum(sum(count.judged.values()) for count in judged.counts),
         parsed=measured.parsed,
         requests=measured.requests,
@@ -623,9 +685,9 @@ def _report(
         baseline=measured.baseline,
     )
     return Report(
-        version=version(),
-        repository=str(loaded.repo.identity or loaded.repo.folder or _folder(opened.source)),
-        revision=loaded.repo.revision,
+        version=__version__,
+        repository=str(opened.source.identity or opened.source.folder or _folder(opened.source)),
+        revision=opened.source.revision,
         base=options.base or (options.against or "")[:12],
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
