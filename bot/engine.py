@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -33,10 +33,12 @@ from bot.model import (
 )
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
-from bot.readers.positions import Located
 from bot.repo import Repo
 from bot.rule import AskBaselineUse, AskWaiverUse, BaselineUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
+
+if TYPE_CHECKING:
+    from bot.readers.positions import Located
 
 __all__ = ["Fetch", "Judged", "Places", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
 
@@ -314,6 +316,8 @@ class Renderer:
 
     def _file(self, path: str) -> Located | None:
         if path not in self._files:
+            from bot.readers.positions import Located
+
             data = self._read(path)
             self._files[path] = None if data is None else Located(data, path)
         return self._files[path]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -176,12 +175,23 @@ def _render(
     return render_terminal(
         report,
         colour=colour,
-        width=shutil.get_terminal_size((100, 24)).columns,
+        width=_width(),
         verbose=verbose,
         everything=everything,
         rules={rule.id: rule.summary for rule in ALL},
         limit=limit or None,
     )
+
+
+def _width() -> int:
+    """The terminal's columns, by the rules of `shutil.get_terminal_size`, without the archive formats that it imports."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 100  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 100
 
 
 def _folder(path: Path) -> str:

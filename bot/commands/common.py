@@ -603,14 +603,22 @@ def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     """Old path -> new path, by git's rename detection, relative to the root that is judged."""
-    from bot.sources.git import filters_off, git
+    from bot.sources.git import git, settings_of
 
     where = root_of_path(options.path)
     below = f"--relative={options.folder}/" if options.folder else "--relative"
     options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", below]
     commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
-        git(where, "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--", environment=filters_off(where))
+        git(
+            where,
+            "diff",
+            *options_of_diff,
+            "--ignore-submodules=all",
+            *commits,
+            "--",
+            environment=settings_of(where).filters_off,
+        )
     ).split("\0")
     moved: dict[str, str] = {}
     index = 0
