@@ -443,7 +443,7 @@ def located(
     What many members share is folded here, after waivers and the base have had their say about each.
     """
     left = Counter(before) if before is not None else Counter[str]()
-    covered: Collection[int] = ()
+    covered: Container[int] = ()
     if before is None and baseline is not None:
         covered = match(baseline, [(rule.id, hit) for rule, _, hit in judged.hits]).covered.keys()
     findings: list[Finding] = []
