@@ -123,6 +123,13 @@ class Gathered:
         except RingfenceError:
             return None
 
+    def holds(self, commit: str, folder: str) -> bool:
+        """Whether a commit has a folder of that name."""
+        try:
+            return git(self.path, "cat-file", "-t", f"{commit}:{folder}") == b"tree\n"
+        except RingfenceError:
+            return False
+
     def _fetch(self, refspecs: Sequence[str], depth: int) -> None:
         options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"]
         for attempt in range(1, _ATTEMPTS + 1):
