@@ -219,7 +219,7 @@ def _use_of(
         for hit in verdict.hits
         if any(w is waiver for w in waivers_for(waiver.rule, hit.place.path, hit.package, policy))
     )
-    problems = [*verdict.not_checked, *unread]
+    problems = [*verdict.not_checked, *(p for p in unread if p.rule in ("", waiver.rule))]
     concerned = [p for p in problems if waiver.path is None or not p.path or matches_any(p.path, (waiver.path,))]
     return WaiverUse(matched=matched, judged=not concerned and not verdict.not_run)
 
@@ -238,18 +238,19 @@ def _use_of_baseline(
     for index, count in match(baseline, hits).left.items():
         entry = baseline.entries[index]
         verdict = judged.get(entry.rule)
-        if verdict is not None and not any(
-            _may_hide(problem, entry.path) for problem in (*verdict.not_checked, *unread)
-        ):
+        problems = (*verdict.not_checked, *unread) if verdict is not None else ()
+        if verdict is not None and not any(_may_hide(problem, entry) for problem in problems):
             gone.append((index, msgspec.structs.replace(entry, count=count)))
     return BaselineUse(size=baseline.size, gone=tuple(gone))
 
 
-def _may_hide(problem: NotChecked, path: str) -> bool:
-    """Whether what was not checked may be why a finding in a file is not there: manifests and locks govern what lies beside
-    and below them."""
+def _may_hide(problem: NotChecked, entry: Entry) -> bool:
+    """Whether what was not checked may be why a finding is not there: manifests and locks govern what lies beside and below
+    them."""
+    if problem.rule not in ("", entry.rule):
+        return False
     folder = problem.path.rpartition("/")[0]
-    return not folder or path == problem.path or path.startswith(folder + "/")
+    return not folder or entry.path == problem.path or entry.path.startswith(folder + "/")
 
 
 # -- words and places ----------------------------------------------------------------------------

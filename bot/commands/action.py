@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.errors import RingfenceError, debugging
+from bot.text import redact
 
 if TYPE_CHECKING:
     from bot.action.inputs import Address, Inputs, Runner
@@ -92,7 +93,7 @@ def _judge(runner: Runner, inputs: Inputs, event: Event, credentials: Credential
     from bot.sources.gather import Gathered, borrowable
 
     remote = credentials.remote(event.repository, app_first=False)
-    gathered = Gathered(folder / "repository", remote, borrow=borrowable(runner.workspace))
+    gathered = Gathered(folder / "own" / event.repository.name, remote, borrow=borrowable(runner.workspace))
     judged = resolve(event, gathered)
     root = _root(inputs, judged, gathered)
     options = _options(runner, inputs, event, credentials, folder, gathered, judged, root)
@@ -106,7 +107,7 @@ def _judge(runner: Runner, inputs: Inputs, event: Event, credentials: Credential
         report=run.report,
         folder=root,
         judged=judged,
-        requested=run.requested,
+        requested=tuple(str(redact(sentence, run.private_names)) for sentence in run.requested),
         mended=run.mended,
     )
     written = show(shown, ALL, gathered, credentials)
@@ -227,8 +228,7 @@ def _overlay(
 ) -> tuple[Document | None, tuple[NotChecked, ...]]:
     """The private overlay, or that it could not be read. Where it lies is nobody's business in a log."""
     from bot.action.objects import read_address
-    from bot.commands.common import Document
-    from bot.model import NotChecked
+    from bot.commands.common import Document, no_overlay
 
     given: Address | str | None = inputs.overlay
     if given is None:
@@ -240,13 +240,7 @@ def _overlay(
             data = read_address(given, credentials, folder / "overlay")
     except RingfenceError as error:
         reason = error.what if isinstance(given, str) else "it could not be read with the token that this run has"
-        problem = NotChecked(
-            reason="no-overlay",
-            subject="private names",
-            detail=f"the private overlay is not there: {reason}",
-            remedy="Give the Action an App that may read it. Pull requests from forks have no secrets: it is judged again on push.",
-        )
-        return None, (problem,)
+        return None, (no_overlay(reason),)
     return Document(name="the overlay", data=data), ()
 
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Document", "Opened", "Options", "Progress", "Run", "check", "open_repo"]
+__all__ = ["Document", "Opened", "Options", "Progress", "Run", "check", "no_overlay", "open_repo"]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +185,8 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         identity=source.identity,
     )
     baseline, unread, notes = _baseline_of(options, source, policy)
+    if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
+        unread += (no_overlay("it is not given here"),)  # who allows that has one
     requested = _requested(options, source, policy)
     if notes or requested:
         policy = msgspec.structs.replace(policy, notes=policy.notes + notes + requested)
@@ -195,6 +197,17 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         baseline=baseline,
         unread=options.unread + unread,
         requested=requested,
+    )
+
+
+def no_overlay(why: str) -> NotChecked:
+    """What is not known without the private overlay."""
+    return NotChecked(
+        reason="no-overlay",
+        subject="private names",
+        detail=f"the private overlay is not there: {why}",
+        remedy="Give it with --overlay or RINGFENCE_OVERLAY. A fork's pull request has no secrets: it is judged again on push.",
+        rule="reversed-dependency",
     )
 
 
