@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +86,17 @@ class Client:
         """Whether it asks without a token."""
         return self._credential is None
 
+    @property
+    def per_owner(self) -> bool:
+        """Whether it has another token for each owner: an App does."""
+        return isinstance(self._credential, AppKey)
+
+    def mark(self, owner: str, salt: str) -> str:
+        """Eight hex digits that tell one asker from another, and nothing about the token to who does not have it."""
+        value = self._credential.reveal() if self._credential else ""
+        key = f"{salt}\0{owner.lower()}\0{value}".encode()
+        return hashlib.sha256(key).hexdigest()[:8]
+
     # What it is asked
 
     def repository(self, name: RepoName) -> Repository:
@@ -102,16 +114,14 @@ class Client:
     def graphql(self, document: str, variables: Mapping[str, Any], *, owner: str, doing: str) -> tuple[Any, list[Any]]:
         """The data and the errors of a query: some of what was asked may be there and some not. Raises when nothing is."""
         with self.doing(doing):
-            _, body = self.transport(owner).requestJsonAndCheck(
+            headers, body = self.transport(owner).requestJsonAndCheck(
                 "POST", self.host.graphql, input={"query": document, "variables": dict(variables)}
             )
         data, errors = body.get("data"), body.get("errors") or []
-        if not data and errors:
-            words = {"message": "; ".join(str(each.get("message")) for each in errors[:3])}
-            status = {"NOT_FOUND": 404, "FORBIDDEN": 403, "INSUFFICIENT_SCOPES": 403}.get(errors[0].get("type"), 400)
-            raise self._explained(doing, status, words, {})
+        if errors and not any(value is not None for value in (data or {}).values()):
+            raise self._explained(doing, *_graphql_error(errors), headers)
         if not isinstance(data, dict):
-            raise self._explained(doing, 400, {"message": "an answer without data"}, {})
+            raise self._malformed(doing)
         return data, errors
 
     @contextmanager
@@ -199,3 +209,13 @@ class Client:
             f"{self.host.name} gave something that is not GitHub's to {doing}",
             remedy="A proxy may have answered: check HTTPS_PROXY and the host's address.",
         )
+
+
+def _graphql_error(errors: list[Any]) -> tuple[int, Mapping[str, str]]:
+    """The status that REST would have given, and GitHub's words. What is not merely absent is said first."""
+    first = next((each for each in errors if each.get("type") != "NOT_FOUND"), errors[0])
+    words = str(first.get("message", ""))
+    kinds = {"NOT_FOUND": 404, "FORBIDDEN": 403, "INSUFFICIENT_SCOPES": 403, "SERVICE_UNAVAILABLE": 503}
+    # What GitHub says when a query took too long, or failed on its side.
+    wrong = 502 if "something went wrong" in words.lower() or "timedout" in words.lower() else 400
+    return kinds.get(first.get("type"), wrong), {"message": words}

@@ -122,13 +122,15 @@ def _forbidden(
         what, remedy = f"only a token may {doing} at {host}{says}", give
     else:
         what = f"the token in {token} may not {doing}{says}"
-        wanted = headers.get("x-accepted-github-permissions", "").split(";")[0].strip()
-        remedy = (
-            f"Give it the permission {wanted.replace('=', ': ')}."
-            if wanted
-            else "Give it the right to, or use another."
-        )
+        wanted = _permissions(headers.get("x-accepted-github-permissions", ""))
+        remedy = f"Give it the permission {wanted}." if wanted else "Give it the right to, or use another."
     return GitHubError("rights", what, remedy=remedy, status=status)
+
+
+def _permissions(header: str) -> str:
+    """``issues=write; pull_requests=write`` is "issues: write or pull_requests: write"."""
+    choices = [" and ".join(each.split(",")).replace("=", ": ").strip() for each in header.split(";")]
+    return " or ".join(each for each in choices if re.fullmatch(r"[a-z_]+: [a-z]+( and [a-z_]+: [a-z]+)*", each))
 
 
 def _empty(host: str, doing: str, status: int) -> GitHubError:

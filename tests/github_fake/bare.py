@@ -63,6 +63,7 @@ class Bare:
 
     def __init__(self, path: Path, default_branch: str = "main") -> None:
         self.path = path
+        self._default = default_branch
         self._trees: dict[str, dict[str, tuple[str, str]]] = {}
         # What `git init --bare` makes, without a process: tests make a thousand of them.
         for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
@@ -97,10 +98,11 @@ class Bare:
     ) -> str:
         """A commit with these files over its first parent's (None takes one away), on the tip of a branch; its id.
 
-        ``parents`` names others than the branch's tip; ``branch`` None moves no branch.
+        A new branch begins at the default one. ``parents`` names others than the branch's tip (none for a history of its own);
+        ``branch`` None moves no branch.
         """
         if parents is None:
-            tip = self.ref(f"refs/heads/{branch}") if branch else None
+            tip = self.ref(f"refs/heads/{branch or self._default}") or self.ref(f"refs/heads/{self._default}")
             parents = [tip] if tip else []
         tree = dict(self.tree(parents[0])) if parents else {}
         for name, content in files.items():

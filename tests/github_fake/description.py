@@ -101,7 +101,7 @@ class Description:
                 if "json" in kind:
                     return holder["schema"]
             return None
-        row = unlisted(operation.method, operation.path, status)
+        row = unlisted(status)
         if row is None:
             raise LookupError(f"{operation.method} {operation.path} has no answer {status}, and no table allows it")
         return {"$ref": f"#/components/schemas/{row.schema}"}
@@ -146,7 +146,7 @@ class Description:
         return {"array": [], "boolean": False, "integer": schema.get("minimum", 0), "number": 0}[kind]
 
     def _flat(self, schema: Any) -> Any:
-        """A schema with its reference followed, ``allOf`` joined, and the first choice of ``anyOf`` and ``oneOf`` taken."""
+        """A schema with its reference followed, ``allOf`` joined, and of ``anyOf`` and ``oneOf`` the choice that asks for least."""
         schema = dict(self.resolve(schema))
         for part in schema.pop("allOf", ()):
             inner = self._flat(part)
@@ -159,7 +159,7 @@ class Description:
         for choice in ("anyOf", "oneOf"):
             options = schema.pop(choice, None)
             if options and "properties" not in schema:
-                schema = {**self._flat(options[0]), **schema}
+                schema = {**min(map(self._flat, options), key=lambda each: len(each.get("required", ()))), **schema}
         return schema
 
     # Both

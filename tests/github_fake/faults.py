@@ -95,9 +95,9 @@ def unprocessable(message: str = "Validation Failed", errors: list[Any] | None =
     return Fault(status=422, body=body | ({"errors": errors} if errors else {}))
 
 
-def server_error(status: int = 502, message: str = "Server Error") -> Fault:
-    """A 5xx."""
-    return Fault(status=status, body={"message": message, "documentation_url": _DOCS})
+def server_error(status: int = 502, body: Any = None) -> Fault:
+    """A 5xx. Some have JSON, as recorded; a string is a page of HTML, as a balancer gives it."""
+    return Fault(status=status, body={"error": "Server Error"} if body is None else body)
 
 
 def hang(seconds: float) -> Fault:

@@ -184,6 +184,8 @@ class GitHubFake:
             time.sleep(fault.delay)
         if fault.cut:
             return _Reply(0, b"", cut=True)
+        if isinstance(fault.body, str):
+            return _Reply(fault.status or 500, fault.body.encode(), {"Content-Type": "text/html", **fault.headers})
         return _json_reply(fault.status or 500, fault.body, {**fault.headers})
 
     def _actor(self, token: str | None) -> Actor | None:

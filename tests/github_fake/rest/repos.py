@@ -13,6 +13,8 @@ from tests.github_fake.state import WRITE, Repo
 def get_repo(call: Call) -> Any:
     repo = call.repo()
     shape = call.shapes.repo(repo)
+    if repo.owner.kind == "Organization":
+        shape["organization"] = call.shapes.user(repo.owner)
     if repo.parent is not None:
         shape["parent"] = shape["source"] = call.shapes.repo(repo.parent)
     return shape
@@ -111,6 +113,8 @@ def get_branch(call: Call) -> Any:
 @route("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission")
 def get_permission(call: Call) -> Any:
     repo = call.repo()
+    if call.actor.permissions is None and not call.world.may(call.actor, repo, "contents", WRITE):
+        raise ApiError(403, "Must have push access to view collaborator permission.")
     account = call.world.accounts.get(call.params["username"].lower())
     if account is None:
         raise ApiError(404, f"{call.params['username']} is not a user")

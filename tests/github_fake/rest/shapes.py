@@ -81,7 +81,7 @@ class Shapes:
         """A repository."""
         url = f"{self.api}/repos/{repo.full_name}"
         html = f"{self.html}/{repo.full_name}"
-        shape: Json = {
+        return {
             "id": repo.id,
             "node_id": f"R_{repo.id}",
             "name": repo.name,
@@ -101,9 +101,6 @@ class Shapes:
             "pushed_at": when(repo.created),
             "updated_at": when(repo.created),
         }
-        if repo.owner.kind == "Organization":
-            shape["organization"] = self.user(repo.owner)
-        return shape
 
     def commit(self, repo: Repo, oid: str) -> Json:
         """A commit with its message and parents."""
