@@ -58,7 +58,7 @@ class Credentials:
 
             token = connect(repository.host, environment=environment).token(repository.owner)
         url = host.clone_url(repository.owner, repository.name)
-        return Remote(url=url, header=token.git_header() if token is not None else "")
+        return Remote(name=repository, url=url, header=token.git_header() if token is not None else None)
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):

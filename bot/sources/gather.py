@@ -1,54 +1,40 @@
 """Commits of a repository on a forge, gathered into a bare repository of our own.
 
-What a checkout on this machine has is borrowed (git's alternates), what it lacks is fetched by commit id, no deeper than it must be:
-the checkout itself is neither read as files nor changed. A token goes to git through its environment, never into an
-argument or a file.
+What a checkout on this machine has is borrowed (git's alternates), what it lacks is fetched by commit id, no deeper than it must
+be: the checkout itself is neither read as files nor changed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+
+import msgspec
 
 from bot.errors import RingfenceError
+from bot.names import RepoName
 from bot.sources.git import git, repository_of
+from bot.sources.mirror import MirrorError, fetch
 
 __all__ = ["Gathered", "Remote", "borrowable"]
 
 # From shallow to everything: histories that fork far back are rare, and deep ones slow to fetch.
 _DEPTHS = (50, 1_000, 2_147_483_647)
 _ATTEMPTS = 3
-_AGAIN = re.compile(r"\b(?:50[0234]|429)\b|timed out|timeout|early EOF|reset by peer|unexpected disconnect|RPC failed")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Remote:
-    """A repository's address for git (``https://host/owner/name.git``), and the header that lets it be read, if any."""
+class Remote(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository, its address for git, and the Authorization header's line that lets it be read, if any."""
 
+    name: RepoName
     url: str
-    header: str = field(default="", repr=False)
+    header: str | None = None
 
-    def environment(self) -> Mapping[str, str]:
-        """What lets git reach this address alone, with the header in its environment."""
-        parts = urlsplit(self.url)
-        settings = [
-            (f"protocol.{parts.scheme}.allow", "always"),
-            ("credential.helper", ""),  # nobody is asked, and no program of the user's
-            ("http.lowSpeedLimit", "1000"),
-            ("http.lowSpeedTime", "60"),
-        ]
-        if self.header:
-            settings.append((f"http.{parts.scheme}://{parts.netloc}/.extraHeader", self.header))
-        environment = {"GIT_CONFIG_COUNT": str(len(settings))}
-        for index, (key, value) in enumerate(settings):
-            environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-        return environment
+    def __repr__(self) -> str:
+        return f"Remote({self.url})"
 
 
 class Gathered:
@@ -131,25 +117,16 @@ class Gathered:
             return False
 
     def _fetch(self, refspecs: Sequence[str], depth: int) -> None:
-        options = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"]
+        remote = self._remote
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                git(
-                    self.path,
-                    "fetch",
-                    *options,
-                    f"--depth={depth}",
-                    "--end-of-options",
-                    self._remote.url,
-                    *refspecs,
-                    environment=self._remote.environment(),
-                )
-            except RingfenceError as error:
-                if attempt < _ATTEMPTS and _AGAIN.search(error.what):
-                    time.sleep(attempt)
-                    continue
-                raise _said(error, self._remote) from None
-            return
+                fetch(self.path, remote.name, remote.url, refspecs, header=remote.header, depth=depth)
+            except MirrorError as error:
+                if attempt == _ATTEMPTS or error.kind not in ("server", "timeout", "unreachable"):
+                    raise
+                time.sleep(attempt)
+            else:
+                return
 
 
 def borrowable(checkout: Path) -> Path | None:
@@ -165,21 +142,3 @@ def borrowable(checkout: Path) -> Path | None:
     except RingfenceError:
         return top
     return None
-
-
-def _said(error: RingfenceError, remote: Remote) -> RingfenceError:
-    """Git's words about a fetch, with what to do."""
-    words = error.what
-    if "could not read Username" in words or "Authentication failed" in words or "403" in words:
-        what = "the token may not read it" if remote.header else "it cannot be read without a token"
-        remedy = "Give the Action a token with `contents: read` there."
-    elif "not found" in words:
-        what, remedy = "there is no such repository, or the token may not see it", "Check its name and the token."
-    elif "couldn't find remote ref" in words:
-        what = f"{words.rpartition(' ')[2]} is not there any more"
-        remedy = "It may have been deleted or renamed during the run: run it again."
-    elif "not our ref" in words or "unadvertised object" in words:
-        what, remedy = "a commit is not there any more", "The branch may have been pushed over: run it again."
-    else:
-        what, remedy = f"it could not be fetched: {words}", "Run it again."
-    return RingfenceError(what, where=remote.url, remedy=remedy)
