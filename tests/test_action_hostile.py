@@ -209,7 +209,6 @@ def test_waivers_and_reasons_of_the_head(stage: Stage, registry: LoopbackRegistr
     [
         {"ringfence.toml": "schema = ["},
         {"ringfence.toml": None},
-        {"ringfence.toml": Link("/etc/passwd")},
         {"ringfence.toml": b"\xff\xfe\x00"},
         {"ringfence-baseline.json": "[" * 50_000},
         {"ringfence-baseline.json": Link("ringfence.toml")},
@@ -224,7 +223,6 @@ def test_waivers_and_reasons_of_the_head(stage: Stage, registry: LoopbackRegistr
     ids=[
         "broken",
         "gone",
-        "link",
         "binary",
         "deep",
         "linked",
@@ -241,6 +239,13 @@ def test_gates_of_the_head(stage: Stage, gate: dict[str, Any]) -> None:
     assert ran.code in (1, 2)
     assert ("deep-import", "src/new.js") in [(f["rule"], f["location"]["path"]) for f in ran.report["findings"]]
     assert_harmless(stage, made, ran)
+
+
+def test_a_policy_that_becomes_a_link_takes_no_gate_away(stage: Stage) -> None:
+    made = pull(stage, {"src/new.js": DEEP, "ringfence.toml": Link("/etc/passwd")})
+    ran = judge(stage, made)
+    assert (ran.code, ran.outputs) == (2, {"verdict": "incomplete"})
+    assert "symbolic link" in ran.annotations[0]
 
 
 def test_a_tree_full_of_links_and_programs(stage: Stage, tmp_path: Path) -> None:

@@ -276,17 +276,17 @@ def _is_waiver(value: object) -> bool:
 def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
     """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
     try:
-        own, trusted = None, options.trusted or options.base
+        own = _policy_of(source)
+        trusted = options.trusted or options.base
         if trusted is not None:
             tip = _open(options, trusted)
             try:
-                own = _policy_of(tip)
+                at_tip = _policy_of(tip)
+                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
             except LinkedError:
                 pass  # a link was no policy: the change that mends it brings the first
             finally:
                 tip.close()
-        if own is None:
-            own = _policy_of(source)  # the change that brings the first policy is judged by it
     except LinkedError:
         raise RingfenceError(
             "the policy is a symbolic link, and links are never followed",
