@@ -29,7 +29,7 @@ from bot.text import printable
 if TYPE_CHECKING:
     from bot.report.context import Context
 
-__all__ = ["Shown", "outputs", "say", "show"]
+__all__ = ["Shown", "failed", "outputs", "say", "show"]
 
 # GitHub takes a step's summary of 1 MiB and shows none that is larger.
 _SUMMARY_MAX = 1_000_000
@@ -244,6 +244,17 @@ def say(text: str, *, level: str = "") -> None:
     """A line of the log, as an annotation where ``level`` is one."""
     line = command(level, {"title": "ringfence"}, text) if level else guarded(printable(text))
     sys.stdout.write(line + "\n")
+
+
+def failed(runner: Runner, what: str, remedy: str) -> None:
+    """Nothing could be judged: an annotation, a summary and the outputs say so."""
+    from bot.report.escape import prose
+
+    say(f"{what}\n{remedy}" if remedy else what, level="error")
+    if runner.summary is not None:
+        with runner.summary.open("a", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
+            file.write(f"## Ringfence: incomplete\n\n{prose(what)}\n\n{prose(remedy)}\n")
+    outputs(runner, {"verdict": "incomplete"})
 
 
 def outputs(runner: Runner, values: Mapping[str, str]) -> None:

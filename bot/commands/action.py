@@ -46,7 +46,7 @@ Exit codes: those of `ringfence check`.""",
 )
 def action() -> int:
     """Judge what a GitHub event brings, and show it where it happened."""
-    from bot.action.faces import outputs, say
+    from bot.action.faces import failed
     from bot.action.inputs import read_runner
 
     runner = read_runner(os.environ)
@@ -54,14 +54,12 @@ def action() -> int:
         return _run(runner)
     except RingfenceError as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
-        say(what + (f"\n{error.remedy}" if error.remedy else ""), level="error")
-        outputs(runner, {"verdict": "incomplete"})
+        failed(runner, what, error.remedy or "")
         return 2
     except Exception as error:
         if debugging():
             raise
-        say(f"a bug of Ringfence: {type(error).__name__}: {error}", level="error")
-        outputs(runner, {"verdict": "incomplete"})
+        failed(runner, f"a bug of Ringfence: {type(error).__name__}: {error}", "Please report it with this run's log.")
         return 70
 
 
