@@ -15,6 +15,7 @@ import msgspec
 from bot.baseline import Baseline, Entry, match
 from bot.errors import debugging
 from bot.model import (
+    Again,
     Count,
     Edit,
     Evidence,
@@ -288,10 +289,18 @@ class Renderer:
 
     ``public`` leaves private values out, and with them the source line that would show them. A bug that strikes here costs one
     finding its place or its words, never the run: ``crashes`` says so, once a rule and file. ``places`` are what an earlier
-    run found in files that are still the same.
+    run found in files that are still the same, ``again`` how to find the same once more.
     """
 
-    def __init__(self, read: Callable[[str], bytes | None], *, public: bool, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], bytes | None],
+        *,
+        public: bool,
+        places: Places | None = None,
+        again: Again = Again(),  # noqa: B008  (it is frozen)
+    ) -> None:
+        self._again = again
         self._read = read
         self._public = public
         self._files: dict[str, Located | None] = {}
@@ -376,7 +385,7 @@ class Renderer:
             edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
             waived=waiver.reason if waiver else "",
         )
-        return msgspec.structs.replace(found, next=next_step(found))
+        return msgspec.structs.replace(found, next=next_step(found, self._again))
 
     def _line(self, location: Location) -> str:
         if not location.line:

@@ -166,7 +166,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
     found = _scan(source, sources, scanned, policy, cache, problems, progress, read_locks)
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
-    governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
+    governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare, paths)
     repo = Repo(
         identity=source.identity,
         folder=source.folder,
@@ -185,7 +185,32 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         sources=found,
         files=sum(1 for entry in sources if entry.path not in left_out),
     )
+    if not (manifests or workspaces or locks or repo.files or problems):
+        problems.append(_nothing(source, len(left_out)))
+    # What policy leaves out need not be readable.
+    problems = [problem for problem in problems if not problem.path or not matches_any(problem.path, ignore)]
     return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out), scanned=scanned)
+
+
+def _nothing(source: Source, ignored: int) -> NotChecked:
+    """A repository in which no rule finds anything: it is not clean, it was not judged."""
+    unseen = source.unseen()
+    detail = "there is no package.json, lockfile or source file here"
+    remedy = "Name the folder that holds the repository, or allow this in [not_checked], knowing it."
+    if ignored:
+        detail += f"; the policy ignores {_files(ignored)}"
+        remedy = "Narrow [ignore] in the policy, or allow this in [not_checked], knowing it."
+    elif unseen.untracked:
+        detail = detail.replace("there is", "git tracks") + f"; {_files(unseen.untracked)} here it does not track"
+        remedy = "Add what belongs to the repository (git add), and run again."
+    elif unseen.absent:
+        detail += f"; {_files(unseen.absent)} of HEAD not on disk"
+        remedy = "Check out what is missing (git status says what), or judge the commit: --rev HEAD."
+    return NotChecked(reason="nothing-to-judge", subject="the repository", detail=detail, remedy=remedy)
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _is_importable(link: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bot.errors import RingfenceError
-from bot.model import Report, Severity
+from bot.model import Again, Report, Severity
 
 __all__ = ["check"]
 
@@ -73,7 +73,7 @@ checked, or bad usage; 70 a bug of Ringfence.""",
     help="Show the worst N findings on the terminal and say how many more there are; 0, the default, shows all.",
 )
 @click.option("--all", "everything", is_flag=True, help="Also show what was there before the base, and what is waived.")
-@click.option("-v", "--verbose", is_flag=True, help="Show how much every rule judged.")
+@click.option("-v", "--verbose", is_flag=True, help="Every finding in full, and how much every rule judged.")
 def check(
     path: Path,
     policy: Path | None,
@@ -119,6 +119,7 @@ def check(
         public=bool(os.environ.get("CI")) if public is None else public,
         progress=sys.stderr.isatty(),
         fail_on=Severity(fail_on),
+        again=_again(path, policy, open_patterns, revision, base),
     )
     run = common.check(options, ALL)
     for notice in run.notices:
@@ -134,6 +135,20 @@ def check(
     if run.crashed:
         return 70
     return {"pass": 0, "fail": 1, "incomplete": 2}[run.report.verdict]
+
+
+def _again(path: Path, policy: Path | None, patterns: tuple[str, ...], revision: str | None, base: str | None) -> Again:
+    """How to name the same repository and policy to another verb. Where the overlay lies is nobody's business."""
+    from shlex import join
+
+    shared = ["--policy", str(policy)] if policy is not None else []
+    shared += [part for pattern in patterns for part in ("--open", pattern)]
+    here = str(path) == "."
+    commits = [*(("--rev", revision) if revision else ()), *(("--base", base) if base else ())]
+    return Again(
+        explain=join([*([] if here else ["--path", str(path)]), *shared, *commits]),
+        fix=None if revision else join([*([] if here else [str(path)]), *shared]),
+    )
 
 
 def _write(output: Path, text: str) -> None:
@@ -170,16 +185,9 @@ def _render(
 
         return summary(report, context=Context(folder=_folder(path)))
     from bot.report.terminal import render as render_terminal
-    from bot.rules import ALL
 
     return render_terminal(
-        report,
-        colour=colour,
-        width=_width(),
-        verbose=verbose,
-        everything=everything,
-        rules={rule.id: rule.summary for rule in ALL},
-        limit=limit or None,
+        report, colour=colour, width=_width(), verbose=verbose, everything=everything, limit=limit or None
     )
 
 

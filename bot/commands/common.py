@@ -21,7 +21,8 @@ from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
 from bot.lastrun import LastRun
 from bot.load import load, parse_many
-from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.moves import Moves
 from bot.names import PackageName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
@@ -59,6 +60,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
 
 
+_BASES_MAX = 8  # merge bases that a change is held against
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says about one check. Paths are the user's own.
 
@@ -87,6 +91,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     disk: bool = False
     progress: bool = False
     fail_on: Severity = Severity.ERROR
+    again: Again = Again()
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,6 +188,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
         rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
+        folder=source.label,
     )
     baseline, unread, notes = _baseline_of(options, source, policy)
     if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
@@ -334,8 +340,8 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             before, known = None, None
             if options.base is not None or options.against is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
-            requests, parsed = outside.requests, outside.parsed
-        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places)
+            requests = outside.requests
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
         findings = located(judged, renderer, before=before, baseline=opened.baseline)
         judgement.keep(renderer.places)
     finally:
@@ -353,7 +359,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         known,
         Summary(
             requests=requests,
-            parsed=parsed,
+            parsed=judgement.parsed,
             seconds=round(time.monotonic() - began, 3),
             baseline=opened.baseline.size if opened.baseline is not None else 0,
         ),
@@ -385,6 +391,7 @@ class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
     judged: Judged
     files: int
     ignored: int
+    parsed: int
     repo: Repo | None = None
     places: Places = Places()
     keep: Callable[[Places], None]
@@ -417,6 +424,7 @@ def _judge(
             judged=recalled.judged,
             files=recalled.files,
             ignored=recalled.ignored,
+            parsed=recalled.parsed,
             places=recalled.places,
             keep=lambda places: None,
         )
@@ -427,6 +435,7 @@ def _judge(
         judged=judged,
         files=loaded.repo.files,
         ignored=loaded.ignored,
+        parsed=sum(isinstance(key, AskParsed) for key in judged.facts),
         repo=loaded.repo,
         keep=lambda places: last.keep(loaded, judged, places) if options.pull is None else None,
     )
@@ -478,7 +487,6 @@ class _Outside:
         self._registry: Registry | None = None
         self._cache: Cache | None = None
         self._may_ask: list[Callable[[PackageName], bool]] = []
-        self.parsed = 0
         self.notices: tuple[str, ...] = ()
 
     def __enter__(self) -> _Outside:
@@ -536,7 +544,6 @@ class _Outside:
             if isinstance(found, ReadError):
                 answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)
                 continue
-            self.parsed += 1
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
         return answers
 
@@ -584,34 +591,34 @@ def _base(
     tip = resolve_revision(top, options.against or options.base or "HEAD")
     change = head.source.revision or "HEAD"
     try:
-        base = tip if options.against else git(top, "merge-base", tip, change).decode().split()[0]
-    except (RingfenceError, IndexError):
-        base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
-    source = _open(options, base)
-    source.folder = head.source.folder
-    renamed = _renames(base, head.source.revision, options)
-    baseline, _, _ = _baseline_of(msgspec.structs.replace(options, trusted=None), source, head.policy)
-    opened = msgspec.structs.replace(head, baseline=baseline, unread=())
-    judgement = _judge(source, opened, options, rules, cache, outside, progress, change=False)
-    judged = judgement.judged
-    judgement.keep(Places())
-    marks = Counter(
-        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
-        for index, (rule, _, hit) in enumerate(judged.hits)
-        # What was waived there was no finding there: moved out of its waiver's path it is a new one.
-        if index not in judged.waived
-    )
-    known = Counter(_mark(p, renamed) for p in judged.not_checked)
+        # Branches that were merged into each other have several: what one of them had is not new.
+        bases = [tip] if options.against else git(top, "merge-base", "--all", tip, change).decode().split() or [tip]
+    except RingfenceError:
+        bases = [tip]  # no common history here (a shallow clone): the tip itself is what the change is held against
+    marks, known = Counter[str](), Counter[tuple[str, ...]]()
+    for base in bases[:_BASES_MAX]:
+        source = _open(options, base)
+        source.folder = head.source.folder
+        moves = Moves(_renames(base, head.source.revision, options))
+        baseline, _, _ = _baseline_of(msgspec.structs.replace(options, trusted=None), source, head.policy)
+        opened = msgspec.structs.replace(head, baseline=baseline, unread=())
+        judgement = _judge(source, opened, options, rules, cache, outside, progress, change=False)
+        judged = judgement.judged
+        judgement.keep(Places())
+        marks |= Counter(
+            fingerprint(
+                rule.id, msgspec.structs.replace(hit, subject=moves.text(hit.subject)), moves.path(hit.place.path)
+            )
+            for index, (rule, _, hit) in enumerate(judged.hits)
+            # What was waived there was no finding there: moved out of its waiver's path it is a new one.
+            if index not in judged.waived
+        )
+        known |= Counter(_mark(p, moves) for p in judged.not_checked)
     return marks, known
 
 
-def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        problem.rule,
-        problem.reason,
-        renamed.get(problem.subject, problem.subject),
-        renamed.get(problem.path, problem.path),
-    )
+def _mark(problem: NotChecked, moves: Moves) -> tuple[str, ...]:
+    return (problem.rule, problem.reason, moves.text(problem.subject), moves.path(problem.path))
 
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
@@ -683,7 +690,7 @@ def _report(
         left = Counter(known)
         new: list[NotChecked] = []
         for problem in open_questions:
-            mark = _mark(problem, {})
+            mark = _mark(problem, Moves({}))
             (allowed if left[mark] > 0 else new).append(problem)
             left[mark] -= 1
         open_questions = new
@@ -713,6 +720,7 @@ def _report(
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,
+        again=options.again,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
         allowed=tuple(allowed),

@@ -45,6 +45,11 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         directories = governed.get(id(lock))
         if directories is None:
             verdict.counts["locks that govern nothing"] += 1
+            preferred = repo.governs.get(lock.directory)
+            if preferred is not None and preferred.directory != lock.directory:
+                if found := _compared(repo, lock, [lock.directory]):
+                    verdict.hits.append(_unread(lock, preferred, found[0]))
+                continue
             preferred = rivals.get(id(lock))
             # Where the manifest names its package manager, that one reads its own lock and no other.
             if preferred is not None and not _manager(repo, lock.directory):
@@ -136,6 +141,23 @@ def _stale(lock: Lock, preferred: Lock, first: Drift) -> Hit:
         related=(("does not fit", first.manifest),),
         evidence=(
             Evidence(kind="lock", text="two lockfiles stand side by side", params=params, place=Place(preferred.path)),
+        ),
+    )
+
+
+def _unread(lock: Lock, preferred: Lock, first: Drift) -> Hit:
+    params: dict[str, Text] = {"lock": Public(lock.path), "preferred": Public(preferred.path)}
+    return Hit(
+        place=Place(lock.path),
+        subject="read by nobody",
+        fold="locks that no install reads",
+        message="{lock} does not fit the manifest, and no install in the workspace reads it: {preferred} governs",
+        remedy="Delete it. Where this member is also installed on its own, bring it up to date instead.",
+        params=params,
+        severity=Severity.WARNING,
+        related=(("does not fit", first.manifest),),
+        evidence=(
+            Evidence(kind="lock", text="the workspace's lock stands here", params=params, place=Place(preferred.path)),
         ),
     )
 

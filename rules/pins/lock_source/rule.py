@@ -149,7 +149,7 @@ def _against_registry(
             reason=answer.reason,
             subject=subject,
             detail=f"its integrity could not be compared: {answer.detail}",
-            remedy="Run again when the registry answers.",
+            remedy=answer.remedy,
             path=lock.path,
         )
         return "unknown", None

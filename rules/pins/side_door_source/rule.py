@@ -126,8 +126,29 @@ def _hit(repo: Repo, declaration: Declaration, found: Door, policy: Policy, know
             Evidence(
                 kind="declaration", text="{package} is declared as {spec}", params=params, place=declaration.place
             ),
+            *(_link(repo, declaration, policy) if found.way is Way.LINKED else ()),
         ),
     )
+
+
+def _link(repo: Repo, declaration: Declaration, policy: Policy) -> tuple[Evidence, ...]:
+    """The member that answers a pin, and the lock that makes it so."""
+    pin = repo.pin(declaration.path, declaration.local)
+    if pin is None or pin.root is None or pin.root.manifest is None or pin.lock is None:
+        return ()
+    manifest = pin.root.manifest
+    params = {"member": policy.text(manifest.path), "version": policy.text(manifest.version or "no version")}
+    member = Evidence(
+        kind="repository",
+        text="the workspace has it at {version} in {member}",
+        params=params,
+        place=Place(manifest.path, ("version",) if manifest.version else ("name",)),
+    )
+    lock = Evidence(kind="lock", text="the lock links it", place=pin.lock.place(pin.entry) if pin.entry else None)
+    if pin.entry is None:
+        text = "{lock} is a lock of yarn 1, which links a member that satisfies what is asked for"
+        lock = Evidence(kind="lock", text=text, params={"lock": Public(pin.lock.path)}, place=Place(pin.lock.path))
+    return member, lock
 
 
 def _override_hit(override: Override, found: Door, policy: Policy) -> Hit:
