@@ -19,7 +19,7 @@ from bot.errors import RingfenceError
 from bot.github.credentials import AppKey, Token, find_credential, how_to_give_a_token
 from bot.github.errors import GitHubError, explain, failed
 from bot.github.hosts import Host, host_of
-from bot.github.transport import HeaderAuth, Patience, Transport
+from bot.github.transport import HeaderAuth, NotJsonError, Patience, Transport
 from bot.names import RepoName
 
 __all__ = ["READ_PERMISSIONS", "Client", "connect"]
@@ -134,6 +134,8 @@ class Client:
             if isinstance(error, BadAttributeException):
                 raise self._malformed(what) from None
             raise self._explained(what, int(error.status), error.data, headers) from None
+        except NotJsonError:
+            raise self._malformed(what) from None
         except RingfenceError:
             raise
         except Exception as error:

@@ -123,6 +123,10 @@ class GitHubFake:
         ``POST /graphql``, ``GIT /acme/x.git/*``); ``after`` of them pass first; ``times`` None: every one from then on."""
         self._faults.plan(request, fault, None, after=after, times=times)
 
+    def mend(self) -> None:
+        """Nothing that was planned happens any more."""
+        self._faults.clear()
+
     def before(self, request: str, act: Callable[[], None], *, times: int | None = 1, after: int = 0) -> None:
         """Let the world change in the middle of a run: ``act`` is done before such a request is answered."""
         self._faults.plan(request, None, act, after=after, times=times)
