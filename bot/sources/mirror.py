@@ -121,7 +121,7 @@ def _environment(url: str, header: str | None) -> Mapping[str, str]:
     settings = [(f"url.{url}.insteadOf", url), (f"http.{url}.extraHeader", "")]
     if header is not None:
         settings.append((f"http.{url}.extraHeader", header))
-    environment = {"GIT_ASKPASS": "", "GIT_CONFIG_COUNT": str(len(settings))}
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     # A company's certificates are named here for git alone.
