@@ -6,6 +6,7 @@ checked, or bad usage; 70 a bug of ours.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -13,7 +14,8 @@ import sys
 
 import click
 
-from bot.errors import RingfenceError
+from bot import __version__
+from bot.errors import RingfenceError, debugging
 from bot.text import printable
 
 __all__ = ["BUG", "FAIL", "INCOMPLETE", "OK", "main"]
@@ -62,9 +64,7 @@ class _Verbs(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from bot.commands.common import version
-
-        click.echo(f"ringfence {version()}")
+        click.echo(f"ringfence {__version__}")
         ctx.exit()
 
 
@@ -86,6 +86,7 @@ def ringfence() -> None:
 
 def main() -> None:
     """The console script: run, and turn every error into words and an exit code."""
+    gc.set_threshold(50_000)  # what is made at a start stays: to look for garbage in it costs milliseconds
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a letter that the terminal cannot say is no bug
@@ -116,7 +117,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception as error:
-        if os.environ.get("RINGFENCE_DEBUG"):
+        if debugging():
             raise
         click.echo(
             f"error: a bug of Ringfence: {type(error).__name__}: {printable(str(error))}\n"

@@ -8,9 +8,9 @@ import marshal
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from enum import Enum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,34 +26,83 @@ from bot.link.members import link_members
 from bot.model import NotChecked
 from bot.names import PackageName, compile_pattern, matches_any
 from bot.policy import Policy, Side
-from bot.readers.javascript.candidates import Needles, candidates
 from bot.readers.npm import LOCK_NAMES, lock_reader
 from bot.repo import Repo
 from bot.sources.base import Entry, Source
 
 if TYPE_CHECKING:
+    from bot.readers.javascript.candidates import Needles
     from bot.readers.javascript.imports import ParsedImports
 
-__all__ = ["SOURCE_SUFFIXES", "Loaded", "Progress", "load", "parse_many"]
+__all__ = [
+    "SOURCE_MAX",
+    "SOURCE_SUFFIXES",
+    "Content",
+    "Loaded",
+    "Progress",
+    "Scanned",
+    "content_kind",
+    "grammars",
+    "load",
+    "parse_many",
+]
 
 Progress = Callable[[str, int, int], None]
 
 SOURCE_SUFFIXES = (
     ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
 )  # fmt: skip
-_SOURCE_MAX = 20 * 1024 * 1024
+SOURCE_MAX = 20 * 1024 * 1024
+_DOCUMENT_PART = 64  # manifests that a process reads in one go
 _PARSED_PART = 4  # files that a process parses in one go
 _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
+class Scanned(msgspec.Struct, frozen=True, kw_only=True):
+    """What source files were scanned for: names beginning with one of ``scopes``, and paths that leave the package root.
+
+    ``roots`` are the package roots' directories, ``links`` the symbolic links that an import may go through.
+    """
+
+    scopes: tuple[bytes, ...] = ()
+    roots: tuple[str, ...] = ("",)
+    links: tuple[str, ...] = ()
+
+    def depth_of(self) -> Callable[[str], int]:
+        """How many consecutive ``../`` leave a file's package root, as a function of its path."""
+        return _depths(self.roots, self.links)
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What a source became."""
 
     repo: Repo
     not_checked: tuple[NotChecked, ...] = ()
     ignored: int = 0
+    scanned: Scanned = Scanned()
+
+
+class Content(Enum):
+    """What a tracked file's bytes are read for."""
+
+    SOURCE = "source"
+    DOCUMENT = "document"
+    NONE = "none"
+
+
+def content_kind(path: str, policy: Policy) -> Content:
+    """What a tracked file's bytes are read for, by its path."""
+    if _installed(path) or matches_any(path, policy.tables.ignore.paths):
+        return Content.NONE
+    if path.endswith(SOURCE_SUFFIXES):
+        return Content.SOURCE
+    return Content.DOCUMENT if _is_document(path) else Content.NONE
+
+
+def _is_document(path: str) -> bool:
+    name = _base(path)
+    return name in _DOCUMENTS or name in LOCK_NAMES or path == _LERNA
 
 
 def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | None = None) -> Loaded:
@@ -74,7 +123,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
                 problems.append(_missing(entry.path))
             continue
         name = entry.path.rpartition("/")[2]
-        if name in _DOCUMENTS or name in LOCK_NAMES or entry.path == _LERNA:
+        if _is_document(entry.path):
             if entry.kind == "file":
                 documents.append(entry)
             elif not matches_any(entry.path, ignore):
@@ -87,7 +136,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     problems += [_unsupported(path, _base(path)) for path in _unread_manifests(paths) if path not in left_out]
 
     first = [entry for entry in documents if _base(entry.path) not in LOCK_NAMES]
-    facts = _read_documents(source, first, cache, problems)
+    facts = _read_documents(source, first, cache, problems, helped=True)
     manifests = [_installable(fact) for fact in facts if isinstance(fact, Manifest)]
     workspaces = [fact for fact in facts if isinstance(fact, PnpmWorkspace)]
     pnpm = tuple(fact for fact in workspaces if fact.path != _LERNA)
@@ -106,21 +155,16 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     def read_locks() -> None:
         nonlocal locks
         rest = [entry for entry in documents if _base(entry.path) in LOCK_NAMES]
-        locks = tuple(fact for fact in _read_documents(source, rest, cache, problems) if isinstance(fact, Lock))
+        found = _read_documents(source, rest, cache, problems, helped=False)
+        locks = tuple(fact for fact in found if isinstance(fact, Lock))
 
-    # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
-    found = _scan(
-        source,
-        sources,
-        linked.roots,
-        linked.manifests,
-        policy,
-        cache,
-        problems,
-        progress,
-        read_locks,
-        [entry.path for entry in entries if entry.kind == "link" and _is_importable(entry.path)],
+    scanned = Scanned(
+        scopes=_needles(policy, linked.manifests, _private_members(source, policy, linked.roots)),
+        roots=tuple(root.directory for root in linked.roots),
+        links=tuple(entry.path for entry in entries if entry.kind == "link" and _is_importable(entry.path)),
     )
+    # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
+    found = _scan(source, sources, scanned, policy, cache, problems, progress, read_locks)
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
     governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
     repo = Repo(
@@ -141,7 +185,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         sources=found,
         files=sum(1 for entry in sources if entry.path not in left_out),
     )
-    return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out))
+    return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out), scanned=scanned)
 
 
 def _is_importable(link: str) -> bool:
@@ -275,8 +319,9 @@ def _reader_of(path: str) -> Callable[[str, bytes], _FACT_TYPES] | None:
 
 
 def _read_documents(
-    source: Source, documents: list[Entry], cache: FactCache, problems: list[NotChecked]
+    source: Source, documents: list[Entry], cache: FactCache, problems: list[NotChecked], *, helped: bool
 ) -> list[_FACT_TYPES]:
+    """The facts of manifests and locks; ``helped`` by other processes."""
     version = reader_version("readers/npm", "facts")
     keys = {
         # A fact carries its path, so the path is part of what it is a function of.
@@ -293,28 +338,44 @@ def _read_documents(
                 facts[path] = decoder.decode(kept[key]).fact()
             except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be read again
                 continue
-    encoder = msgspec.msgpack.Encoder()
+    lacking = [entry.path for entry in documents if entry.path not in facts]
+
+    def read(paths: Sequence[str]) -> bytes:
+        return marshal.dumps([(path, *_read_document(path, data)) for path, data in source.read_many(paths)])
+
     fresh: list[tuple[bytes, bytes]] = []
-    for path, data in source.read_many([entry.path for entry in documents if entry.path not in facts]):
-        read = _reader_of(path)
-        if data is None:
-            problems.append(_missing(path))
-            continue
-        if read is None:
-            continue
-        try:
-            facts[path] = fact = read(path, data)
-        except ReadError as error:
-            problems.append(_unread(path, error))
-            continue
-        if path in keys:
-            try:
-                fresh.append((keys[path], encoder.encode(_Fact.of(fact))))
-            except (UnicodeEncodeError, TypeError, OverflowError):
-                continue  # not everything that JSON can say fits the cache: read it again next time
+    for answer in in_parts(read, lacking, _DOCUMENT_PART) if helped else [read(lacking)]:
+        for path, encoded, problem in marshal.loads(answer):  # noqa: S302  (what `read` said)
+            if problem is not None:
+                problems.append(_unread(path, ReadError(**problem)) if problem else _missing(path))
+            elif encoded:
+                facts[path] = decoder.decode(encoded).fact()
+                if path in keys:
+                    fresh.append((keys[path], encoded))
+            else:  # not everything that JSON can say fits the cache: read it again next time
+                found = next(iter(source.read_many([path])))[1]
+                reader = _reader_of(path)
+                if found is not None and reader is not None:
+                    facts[path] = reader(path, found)
     if fresh:
         cache.put_many(fresh)
     return [facts[entry.path] for entry in documents if entry.path in facts]
+
+
+def _read_document(path: str, data: bytes | None) -> tuple[bytes, dict[str, Any] | None]:
+    """A file's fact, encoded (empty for one that cannot be), or what is wrong with it (empty for a file that is not there)."""
+    reader = _reader_of(path)
+    if data is None or reader is None:
+        return b"", {}
+    try:
+        fact = reader(path, data)
+    except ReadError as error:
+        said = {"reason": error.reason, "detail": error.detail, "line": error.line, "remedy": error.remedy}
+        return b"", said
+    try:
+        return msgspec.msgpack.encode(_Fact.of(fact)), None
+    except (UnicodeEncodeError, TypeError, OverflowError):
+        return b"", None
 
 
 class _Fact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -375,18 +436,18 @@ class _Scan(msgspec.Struct, array_like=True):
 def _scan(
     source: Source,
     files: list[Entry],
-    roots: Iterable[Root],
-    manifests: Iterable[Manifest],
+    scanned: Scanned,
     policy: Policy,
     cache: FactCache,
     problems: list[NotChecked],
     progress: Progress | None,
     meanwhile: Callable[[], None],
-    links: Iterable[str] = (),
 ) -> dict[str, SourceFile]:
     """Candidate imports of every source file that has any and that policy does not ignore, by path."""
-    scopes = _needles(policy, manifests, _private_members(source, policy, roots))
-    depth_of = _depths(list(roots), links)
+    if not files:
+        meanwhile()
+        return {}
+    scopes, depth_of = scanned.scopes, scanned.depth_of()
     version = reader_version("readers/javascript", "facts")
     digest = hashlib.sha256(b"\0".join([version.encode(), source.label.encode(errors="replace"), *scopes])).digest()
     kept = _Scan("", {})
@@ -421,16 +482,18 @@ def _scan(
         else:
             unread[path] = ("", depth)
 
-    needles = {depth: Needles(scopes=scopes, escape=depth) for depth in {depth for _, depth in unread.values()}}
+    needles = _needles_of(scopes, {depth for _, depth in unread.values()})
 
     order = list(unread)
 
     def look(numbers: Sequence[int]) -> bytes:
         """What is in some files, as plain values: (number, size where it is unread or -1, candidates)."""
+        from bot.readers.javascript.candidates import candidates
+
         number_of = {order[number]: number for number in numbers}
         seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
         for path, data in source.read_many(number_of):
-            if data is None or len(data) > _SOURCE_MAX:
+            if data is None or len(data) > SOURCE_MAX:
                 seen.append((number_of[path], -1 if data is None else len(data), []))
             elif imports := candidates(data, needles[unread[path][1]]):
                 seen.append((number_of[path], 0, [(item.specifier, item.start, item.end) for item in imports]))
@@ -467,6 +530,15 @@ def _scan(
     return {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
 
 
+def _needles_of(scopes: tuple[bytes, ...], depths: set[int]) -> dict[int, Needles]:
+    """What to look for in files at each depth."""
+    if not depths:
+        return {}
+    from bot.readers.javascript.candidates import Needles
+
+    return {depth: Needles(scopes=scopes, escape=depth) for depth in depths}
+
+
 def parse_many(
     source: Source, paths: Sequence[str], cache: FactCache
 ) -> Iterator[tuple[str, ParsedImports | ReadError]]:
@@ -476,7 +548,7 @@ def parse_many(
     """
     from bot.readers.javascript.imports import ParsedImports
 
-    version = reader_version("readers/javascript", "facts") + _grammars()
+    version = reader_version("readers/javascript", "facts") + grammars()
     oids = {entry.path: entry.oid for entry in source.entries()}
     keys = {
         # The suffix says which language it is; the rest of the path is no part of what is parsed.
@@ -513,7 +585,7 @@ def parse_many(
         cache.put_many(fresh)
 
 
-def _grammars() -> str:
+def grammars() -> str:
     """The parser's and the grammars' own versions, told by their files."""
     found = [find_spec(name) for name in ("tree_sitter", "tree_sitter_javascript", "tree_sitter_typescript")]
     files = [os.stat(spec.origin) for spec in found if spec is not None and spec.origin is not None]
@@ -590,10 +662,10 @@ def _literal(pattern: str) -> str:
     return pattern
 
 
-def _depths(roots: list[Root], links: Iterable[str] = ()) -> Callable[[str], int]:
+def _depths(roots: Iterable[str], links: Iterable[str] = ()) -> Callable[[str], int]:
     """How many consecutive ``../`` leave a file's package root: its folders below it, plus one. 0 (every relative
     specifier counts) where another package root lies inside, since a path may then lead into it; a symbolic link likewise."""
-    directories = {root.directory for root in roots}
+    directories = set(roots)
     holders: set[str] = set()
     for link in links:
         above = link.rpartition("/")[0]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 import click
 
 from bot.errors import RingfenceError
-from bot.model import Report, Severity
+from bot.model import Again, Report, Severity
 
 __all__ = ["check"]
 
@@ -22,6 +21,7 @@ Examples:
   ringfence check ../shop --open '@acme/*'     without a policy file: says what it assumed
   ringfence check --base origin/main           decide by what the change since then introduces
   ringfence check --rev v2.1 --format json     a commit, without a checkout, for a program to read
+  ringfence check --limit 20                   the worst twenty, and how many more there are
   ringfence check --format sarif -o out.sarif  for code scanning
 \b
 Exit codes: 0 pass; 1 a failing finding; 2 something that policy does not allow could not be
@@ -65,8 +65,15 @@ checked, or bad usage; 70 a bug of Ringfence.""",
 @click.option(
     "--public/--private", "public", default=None, help="Leave private names out (the default where $CI is set)."
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Show the worst N findings on the terminal and say how many more there are; 0, the default, shows all.",
+)
 @click.option("--all", "everything", is_flag=True, help="Also show what was there before the base, and what is waived.")
-@click.option("-v", "--verbose", is_flag=True, help="Show how much every rule judged.")
+@click.option("-v", "--verbose", is_flag=True, help="Every finding in full, and how much every rule judged.")
 def check(
     path: Path,
     policy: Path | None,
@@ -82,6 +89,7 @@ def check(
     output: Path | None,
     fail_on: str,
     public: bool | None,
+    limit: int,
     everything: bool,
     verbose: bool,
 ) -> int:
@@ -95,6 +103,9 @@ def check(
 
     if not path.exists() and (":" in str(path) or str(path).startswith("@")):
         raise click.UsageError(f"There is no folder {str(path)!r}; a pattern goes after --open.")
+    format_ = "json" if as_json else format_
+    if limit and format_ != "terminal":
+        raise click.UsageError(f"--limit is for the terminal: a report as {format_} holds every finding.")
     options = common.Options(
         path=path,
         policy=policy,
@@ -108,14 +119,14 @@ def check(
         public=bool(os.environ.get("CI")) if public is None else public,
         progress=sys.stderr.isatty(),
         fail_on=Severity(fail_on),
+        again=_again(path, policy, open_patterns, revision, base),
     )
     run = common.check(options, ALL)
     for notice in run.notices:
         click.echo(f"note: {notice}", err=True)
-    format_ = "json" if as_json else format_
     wanted = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     colour = wanted and output is None and format_ == "terminal" and not os.environ.get("NO_COLOR")
-    text = _render(run.report, format_, path, everything=everything, verbose=verbose, colour=colour)
+    text = _render(run.report, format_, path, limit=limit, everything=everything, verbose=verbose, colour=colour)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"), color=colour or None)
     else:
@@ -124,6 +135,20 @@ def check(
     if run.crashed:
         return 70
     return {"pass": 0, "fail": 1, "incomplete": 2}[run.report.verdict]
+
+
+def _again(path: Path, policy: Path | None, patterns: tuple[str, ...], revision: str | None, base: str | None) -> Again:
+    """How to name the same repository and policy to another verb. Where the overlay lies is nobody's business."""
+    from shlex import join
+
+    shared = ["--policy", str(policy)] if policy is not None else []
+    shared += [part for pattern in patterns for part in ("--open", pattern)]
+    here = str(path) == "."
+    commits = [*(("--rev", revision) if revision else ()), *(("--base", base) if base else ())]
+    return Again(
+        explain=join([*([] if here else ["--path", str(path)]), *shared, *commits]),
+        fix=None if revision else join([*([] if here else [str(path)]), *shared]),
+    )
 
 
 def _write(output: Path, text: str) -> None:
@@ -137,7 +162,9 @@ def _write(output: Path, text: str) -> None:
         ) from None
 
 
-def _render(report: Report, format_: str, path: Path, *, everything: bool, verbose: bool, colour: bool) -> str:
+def _render(
+    report: Report, format_: str, path: Path, *, limit: int, everything: bool, verbose: bool, colour: bool
+) -> str:
     if format_ == "json":
         from bot.report.json_report import render as render_json
 
@@ -153,16 +180,21 @@ def _render(report: Report, format_: str, path: Path, *, everything: bool, verbo
 
         return render_github(report, everything=everything, folder=_folder(path))
     from bot.report.terminal import render as render_terminal
-    from bot.rules import ALL
 
     return render_terminal(
-        report,
-        colour=colour,
-        width=shutil.get_terminal_size((100, 24)).columns,
-        verbose=verbose,
-        everything=everything,
-        rules={rule.id: rule.summary for rule in ALL},
+        report, colour=colour, width=_width(), verbose=verbose, everything=everything, limit=limit or None
     )
+
+
+def _width() -> int:
+    """The terminal's columns, by the rules of `shutil.get_terminal_size`, without the archive formats that it imports."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 100  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 100
 
 
 def _folder(path: Path) -> str:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
+from bot import __version__
+from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
-from bot.load import Loaded, load, parse_many
-from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.lastrun import LastRun
+from bot.load import load, parse_many
+from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.names import PackageName
-from bot.policy import Policy, Waiver
+from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
 from bot.rule import (
     AskCommitted,
@@ -36,7 +36,7 @@ from bot.rule import (
     Unknown,
 )
 from bot.rules import PLANNED
-from bot.sources.base import MissingObjectError, Source, TooLargeError
+from bot.sources.base import LinkedError, MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
 
@@ -44,14 +44,13 @@ if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says about one check. Paths are the user's own."""
 
-    path: Path = field(default_factory=Path)
+    path: Path = msgspec.field(default_factory=Path)
     policy: Path | None = None
     overlay: Path | None = None
     open_patterns: tuple[str, ...] = ()
@@ -64,37 +63,26 @@ class Options:
     disk: bool = False
     progress: bool = False
     fail_on: Severity = Severity.ERROR
+    again: Again = Again()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A source with the policy that judges it."""
 
     source: Source
     policy: Policy
-    documents: Mapping[str, bytes] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One check: its report, and whether a rule crashed (a bug of ours: exit code 70)."""
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70)."""
 
     report: Report
     crashed: bool = False
     judged: Judged
-    repo: Repo
+    repo: Repo | None
     notices: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
-
-
-def version() -> str:
-    """The program's version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Progress:
@@ -162,7 +150,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     )
     requests = _requested(options, source, policy)
     if requests:
-        policy = dataclasses.replace(policy, notes=policy.notes + requests)
+        policy = msgspec.structs.replace(policy, notes=policy.notes + requests)
     return Opened(source=source, policy=policy, documents=documents)
 
 
@@ -193,23 +181,37 @@ def _is_waiver(value: object) -> bool:
 
 def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
     """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
-    if options.base is not None:
-        try:
+    try:
+        own = _policy_of(source)
+        if options.base is not None:
             tip = open_source(options.path, revision=options.base)
             try:
-                return POLICY_FILE, tip.read(POLICY_FILE)
+                at_tip = _policy_of(tip)
+                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
+            except LinkedError:
+                pass  # a link was no policy: the change that mends it brings the first
             finally:
                 tip.close()
-        except MissingObjectError:
-            pass  # the change that brings the first policy is judged by it
-    try:
-        return POLICY_FILE, source.read(POLICY_FILE)
-    except MissingObjectError:
-        return None
+    except LinkedError:
+        raise RingfenceError(
+            "the policy is a symbolic link, and links are never followed",
+            where=POLICY_FILE,
+            remedy="Commit the file itself.",
+        ) from None
     except TooLargeError:
         raise RingfenceError(
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
+    return None if own is None else (POLICY_FILE, own)
+
+
+def _policy_of(source: Source) -> bytes | None:
+    try:
+        return source.read(POLICY_FILE)
+    except LinkedError:
+        raise
+    except MissingObjectError:
+        return None
 
 
 def check(options: Options, rules: Sequence[Rule]) -> Run:
@@ -232,27 +234,27 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
     progress = Progress(options.progress)
     try:
         with _Outside(options, policy, cache, progress) as outside:
-            loaded = load(opened.source, policy, cache, progress)
-            fetch = outside.fetcher(opened.source, loaded.repo)
-            judged = judge_all(chosen, loaded.repo, policy, fetch, loaded.not_checked)
+            judgement = _judge(opened.source, opened, options, chosen, cache, outside, progress)
+            judged = judgement.judged
             before, known = None, None
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests, parsed = outside.requests, outside.parsed
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
+        findings = located(judged, renderer, before=before)
+        judgement.keep(renderer.places)
     finally:
         cache.close()
         progress.clear()
         opened.source.close()
-    renderer = Renderer(_reader(opened), public=options.public)
-    findings = located(judged, renderer, before=before)
     not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in policy.tables.rules]
     report = _report(
         opened,
         options,
-        loaded,
-        dataclasses.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
+        judgement,
+        msgspec.structs.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
         findings,
-        [renderer.not_checked(problem) for problem in judged.not_checked],
+        [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
         Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
     )
@@ -260,11 +262,56 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         report = _screened(report, policy)
     return Run(
         report=report,
-        crashed=judged.crashed,
+        crashed=judged.crashed or bool(renderer.crashes),
         judged=judged,
-        repo=loaded.repo,
+        repo=judgement.repo,
         notices=outside.notices,
         private_names=policy.private_names if options.public else (),
+    )
+
+
+class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source was judged to be, now or the last time. ``repo`` is None where the last run's judgement holds."""
+
+    judged: Judged
+    files: int
+    ignored: int
+    repo: Repo | None = None
+    places: Places = Places()
+    keep: Callable[[Places], None]
+
+
+def _judge(
+    source: Source,
+    opened: Opened,
+    options: Options,
+    rules: Sequence[Rule],
+    cache: FactCache,
+    outside: _Outside,
+    progress: Progress,
+) -> _Judgement:
+    """Judge a source by the policy that was opened, as far as the last run did not."""
+    policy = opened.policy
+    documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
+    recalled = last.recall(outside.fetcher(source), outside.closed)
+    if recalled is not None:
+        return _Judgement(
+            judged=recalled.judged,
+            files=recalled.files,
+            ignored=recalled.ignored,
+            places=recalled.places,
+            keep=lambda places: None,
+        )
+    loaded = load(source, policy, cache, progress)
+    outside.watch(loaded.repo)
+    judged = judge_all(rules, loaded.repo, policy, outside.fetcher(source), loaded.not_checked)
+    return _Judgement(
+        judged=judged,
+        files=loaded.repo.files,
+        ignored=loaded.ignored,
+        repo=loaded.repo,
+        keep=lambda places: last.keep(loaded, judged, places),
     )
 
 
@@ -313,7 +360,7 @@ class _Outside:
         self._progress = progress
         self._registry: Registry | None = None
         self._cache: Cache | None = None
-        self._repos: list[Repo] = []
+        self._may_ask: list[Callable[[PackageName], bool]] = []
         self.parsed = 0
         self.notices: tuple[str, ...] = ()
 
@@ -331,9 +378,21 @@ class _Outside:
     def requests(self) -> int:
         return self._registry.requests if self._registry is not None else 0
 
-    def fetcher(self, source: Source, repo: Repo) -> Fetch:
-        """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private."""
-        self._repos.append(repo)
+    def watch(self, repo: Repo) -> None:
+        """From now on no name is asked for that ``repo`` calls private."""
+        self._may_ask.append(lambda package: repo.is_open(self._policy, package))
+
+    def closed(self, members: Collection[str]) -> None:
+        """From now on no name is asked for that policy does not call open, or that one of these private members has."""
+
+        def may_ask(package: PackageName) -> bool:
+            private = package.ecosystem == "npm" and package.name in members
+            return not private and self._policy.side_of_package(package) is Side.OPEN
+
+        self._may_ask.append(may_ask)
+
+    def fetcher(self, source: Source) -> Fetch:
+        """The engine's ``fetch`` for one source."""
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
             answers: dict[Key, object] = {}
@@ -369,13 +428,11 @@ class _Outside:
                 self._policy.tables.registry,
                 self._cache,
                 offline=self._options.offline,
-                is_open=self._may_ask,
+                # Where nobody has said which names are open, none is.
+                is_open=lambda package: bool(self._may_ask) and all(may_ask(package) for may_ask in self._may_ask),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
-
-    def _may_ask(self, package: PackageName) -> bool:
-        return all(repo.is_open(self._policy, package) for repo in self._repos)
 
 
 def _committed(source: Source, key: AskCommitted) -> Committed:
@@ -411,8 +468,9 @@ def _base(
     source = open_source(options.path, revision=base)
     source.folder = head.source.folder
     renamed = _renames(base, head.source.revision, options)
-    loaded = load(source, head.policy, cache, progress)
-    judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
+    judgement = _judge(source, head, options, rules, cache, outside, progress)
+    judged = judgement.judged
+    judgement.keep(Places())
     marks = Counter(
         fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
         for index, (rule, _, hit) in enumerate(judged.hits)
@@ -434,13 +492,21 @@ def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     """Old path -> new path, by git's rename detection, relative to the root that is judged."""
-    from bot.sources.git import filters_off, git
+    from bot.sources.git import git, settings_of
 
     where = root_of_path(options.path)
     options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", "--relative"]
     commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
-        git(where, "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--", environment=filters_off(where))
+        git(
+            where,
+            "diff",
+            *options_of_diff,
+            "--ignore-submodules=all",
+            *commits,
+            "--",
+            environment=settings_of(where).filters_off,
+        )
     ).split("\0")
     moved: dict[str, str] = {}
     index = 0
@@ -475,7 +541,7 @@ def _folder(source: Source) -> str:
 def _report(
     opened: Opened,
     options: Options,
-    loaded: Loaded,
+    judgement: _Judgement,
     judged: Judged,
     findings: Sequence[Finding],
     not_checked: Sequence[NotChecked],
@@ -505,21 +571,22 @@ def _report(
         notes=sum(f.severity is Severity.NOTE for f in decides),
         waived=sum(bool(f.waived) for f in findings),
         before=sum(not f.introduced for f in findings),
-        files=loaded.repo.files,
-        ignored=loaded.ignored,
+        files=judgement.files,
+        ignored=judgement.ignored,
         judged=sum(sum(count.judged.values()) for count in judged.counts),
         parsed=measured.parsed,
         requests=measured.requests,
         seconds=measured.seconds,
     )
     return Report(
-        version=version(),
-        repository=str(loaded.repo.identity or loaded.repo.folder or _folder(opened.source)),
-        revision=loaded.repo.revision,
+        version=__version__,
+        repository=str(opened.source.identity or opened.source.folder or _folder(opened.source)),
+        revision=opened.source.revision,
         base=options.base or "",
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,
+        again=options.again,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
         allowed=tuple(allowed),

@@ -21,6 +21,7 @@ from github.Auth import Auth
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester, RequestsResponse
 from requests.exceptions import RequestException
 
+from bot import __version__
 from bot.github.errors import GitHubError, MovedError, RateError, as_object, limit_of, wait_for
 from bot.github.hosts import Host
 from bot.names import registry_host
@@ -76,7 +77,7 @@ class Transport(Requester):
             auth,
             host.api,
             patience.timeout,
-            "ringfence",
+            f"ringfence/{__version__}",
             per_page=100,
             verify=True,
             retry=0,
