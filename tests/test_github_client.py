@@ -21,7 +21,7 @@ from bot.github.transport import Patience
 from bot.names import RepoName
 from tests.github_fake import GitHubFake, Repo, faults
 
-_QUICK = Patience(timeout=2, attempts=3, pause=0.0, wait=120.0)
+_QUICK = Patience(timeout=60, attempts=3, pause=0.0, wait=120.0)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from bot.sources.mirror import MirrorError, mirror
 from tests.github_fake import GitHubFake, Repo, faults
 
 _HOST = "127.0.0.1"
-_QUICK = Patience(timeout=5, attempts=2, pause=0.0, wait=10.0)
+_QUICK = Patience(timeout=60, attempts=2, pause=0.0, wait=10.0)
 
 
 def _client(github: GitHubFake, login: str = "ada", **how: Any) -> Client:
