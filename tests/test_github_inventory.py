@@ -15,7 +15,7 @@ import pytest
 from bot.errors import RingfenceError
 from bot.github.client import Client, connect
 from bot.github.credentials import Token
-from bot.github.fleet import Copy, NoCopy, copies
+from bot.github.fleet import Copy, Mirrors, NoCopy, copies
 from bot.github.hosts import host_of
 from bot.github.inventory import repositories_named, repositories_of
 from bot.github.listing import Listing
@@ -172,7 +172,7 @@ def test_a_stopped_list_goes_on_where_it_was(acme: GitHubFake, tmp_path: Path) -
 
 
 def _copies(client: Client, folder: Path) -> list[Copy | NoCopy]:
-    return list(copies(repositories_of(client, "acme"), lambda _: client, folder))
+    return list(copies(repositories_of(client, "acme"), Mirrors(lambda _: client, folder)))
 
 
 def test_every_repository_becomes_a_mirror_at_its_head(acme: GitHubFake, tmp_path: Path) -> None:
@@ -440,7 +440,7 @@ def test_a_product_on_one_host_and_its_core_on_another(tmp_path: Path) -> None:
         }
         clients = {host: connect(host, environment=environment) for host in ("github.com", "git.acme.example")}
         infos = [*repositories_of(clients["github.com"], "acme"), *repositories_of(clients["git.acme.example"], "web")]
-        found = list(copies(infos, clients.__getitem__, tmp_path / "mirrors"))
+        found = list(copies(infos, Mirrors(clients.__getitem__, tmp_path / "mirrors")))
         assert [str(each.info.name) for each in found] == ["acme/core", "git.acme.example/web/platform-core"]
         assert [each.git.relative_to(tmp_path / "mirrors").as_posix() for each in found if isinstance(each, Copy)] == [
             "github.com/acme/core.git",

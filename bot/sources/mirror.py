@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from bot.errors import RingfenceError
 from bot.names import RepoName
 from bot.sources.git import configured, start
 
-__all__ = ["MirrorError", "mirror"]
+__all__ = ["MirrorError", "fetch", "mirror"]
 
 _REF = "refs/ringfence/head"
 # Each fetch leaves a pack; a mirror with many is made anew instead of packed anew.
@@ -95,6 +95,22 @@ def _prepare(path: Path) -> None:
 
 
 def _fetch(path: Path, name: RepoName, url: str, commit: str, header: str | None, stall: int) -> None:
+    fetch(path, name, url, [f"+{commit}:{_REF}"], header=header, stall=stall)
+    if _head(path) != commit:
+        raise MirrorError("failed", f"git did not bring {name} at {commit}", remedy="Run again.")
+
+
+def fetch(
+    path: Path,
+    name: RepoName,
+    url: str,
+    refspecs: Sequence[str],
+    *,
+    header: str | None = None,
+    depth: int = 1,
+    stall: int = 60,
+) -> None:
+    """Fetch into a bare repository of ours, no deeper than ``depth``. Raises `MirrorError`."""
     arguments = [
         "-c", "protocol.https.allow=always",
         # Only where the address itself is plain: a host of a test on this machine.
@@ -106,14 +122,13 @@ def _fetch(path: Path, name: RepoName, url: str, commit: str, header: str | None
         "-c", f"http.lowSpeedTime={stall}",
         "-c", "http.lowSpeedLimit=1",
         "-c", "maintenance.auto=false",
-        "fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-        "--no-recurse-submodules", "--", url, f"+{commit}:{_REF}",
+        "fetch", "--quiet", f"--depth={depth}", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+        "--no-recurse-submodules", "--", url, *refspecs,
     ]  # fmt: skip
     process = start(path, arguments, environment=_environment(url, header))
     _, err = process.communicate()
-    if process.returncode == 0 and _head(path) == commit:
-        return
-    raise _error(name, url, err.decode(errors="replace"), header is not None, stall)
+    if process.returncode:
+        raise _error(name, url, err.decode(errors="replace"), header is not None, stall)
 
 
 def _environment(url: str, header: str | None) -> Mapping[str, str]:
