@@ -15,7 +15,7 @@ import pytest
 from bot.errors import RingfenceError
 from bot.github.client import Client, connect
 from bot.github.credentials import Token
-from bot.github.fleet import Copy, NoCopy, copies
+from bot.github.fleet import Copy, Mirrors, NoCopy, copies
 from bot.github.hosts import host_of
 from bot.github.inventory import repositories_named, repositories_of
 from bot.github.listing import Listing
@@ -26,7 +26,7 @@ from bot.sources.mirror import MirrorError, mirror
 from tests.github_fake import GitHubFake, Repo, faults
 
 _HOST = "127.0.0.1"
-_QUICK = Patience(timeout=5, attempts=2, pause=0.0, wait=10.0)
+_QUICK = Patience(timeout=60, attempts=2, pause=0.0, wait=10.0)
 
 
 def _client(github: GitHubFake, login: str = "ada", **how: Any) -> Client:
@@ -126,6 +126,23 @@ def test_a_hole_in_a_list_is_said(acme: GitHubFake, monkeypatch: pytest.MonkeyPa
     assert [info.state for info in repositories_of(client, "acme")] == ["unreadable", "ready"]
 
 
+def test_what_github_refuses_to_show_is_not_missing(acme: GitHubFake) -> None:
+    """Without single sign-on's consent GitHub answers so: the repository is there for all that is known."""
+    names = [RepoName(_HOST, "acme", "a"), RepoName(_HOST, "acme", "b")]
+    acme.world.repository("acme/a", {"a": "1"})
+    shown = {
+        "nameWithOwner": "acme/a",
+        "visibility": "PUBLIC",
+        "isArchived": False,
+        "isEmpty": False,
+        "defaultBranchRef": {"name": "main", "target": None},
+        "repositoryTopics": {"nodes": []},
+    }
+    errors = [{"type": "FORBIDDEN", "path": ["r1"], "message": "Resource protected by organization SAML enforcement."}]
+    acme.fail("POST /graphql", faults.Fault(status=200, body={"data": {"r0": shown, "r1": None}, "errors": errors}))
+    assert [info.state for info in repositories_named(_client(acme), names)] == ["unreadable", "unreadable"]
+
+
 def test_a_stopped_list_goes_on_where_it_was(acme: GitHubFake, tmp_path: Path) -> None:
     made = _names(acme, 250)
     listing = Listing(tmp_path / "state")
@@ -155,7 +172,7 @@ def test_a_stopped_list_goes_on_where_it_was(acme: GitHubFake, tmp_path: Path) -
 
 
 def _copies(client: Client, folder: Path) -> list[Copy | NoCopy]:
-    return list(copies(repositories_of(client, "acme"), lambda _: client, folder))
+    return list(copies(repositories_of(client, "acme"), Mirrors(lambda _: client, folder)))
 
 
 def test_every_repository_becomes_a_mirror_at_its_head(acme: GitHubFake, tmp_path: Path) -> None:
@@ -337,6 +354,7 @@ def test_the_token_is_in_no_argument_and_on_no_disk(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="github")
     acme.world.repository("acme/notes", {"a": "1\n"}, private=True)
     secret = acme.world.user_token("ada")
     environment = acme.environment() | {"GITHUB_TOKEN": secret}
@@ -398,10 +416,10 @@ def test_nothing_of_the_users_own_git_takes_part(
     path = _mirror(_client(acme), tmp_path / "m", "notes", head)
     assert (path / "refs/ringfence/head").read_text().strip() == head
     assert not any("X-Mine" in each.headers for each in acme.asked)
-    bob = acme.world.user_token("eve")
-    stranger = Client(host_of(_HOST, acme.environment()), Token(bob, "x"))
-    with pytest.raises(MirrorError):
+    stranger = Client(host_of(_HOST, acme.environment()), None)
+    with pytest.raises(MirrorError) as caught:
         _mirror(stranger, tmp_path / "n", "notes", head)
+    assert caught.value.what == f"git needs a token to fetch {_HOST}/acme/notes"
     assert not ran.exists()
 
 
@@ -422,7 +440,7 @@ def test_a_product_on_one_host_and_its_core_on_another(tmp_path: Path) -> None:
         }
         clients = {host: connect(host, environment=environment) for host in ("github.com", "git.acme.example")}
         infos = [*repositories_of(clients["github.com"], "acme"), *repositories_of(clients["git.acme.example"], "web")]
-        found = list(copies(infos, clients.__getitem__, tmp_path / "mirrors"))
+        found = list(copies(infos, Mirrors(clients.__getitem__, tmp_path / "mirrors")))
         assert [str(each.info.name) for each in found] == ["acme/core", "git.acme.example/web/platform-core"]
         assert [each.git.relative_to(tmp_path / "mirrors").as_posix() for each in found if isinstance(each, Copy)] == [
             "github.com/acme/core.git",

@@ -19,7 +19,7 @@ from bot.errors import RingfenceError
 from bot.github.credentials import AppKey, Token, find_credential, how_to_give_a_token
 from bot.github.errors import GitHubError, explain, failed
 from bot.github.hosts import Host, host_of
-from bot.github.transport import HeaderAuth, Patience, Transport
+from bot.github.transport import HeaderAuth, NotJsonError, Patience, Transport
 from bot.names import RepoName
 
 __all__ = ["READ_PERMISSIONS", "Client", "connect"]
@@ -134,6 +134,8 @@ class Client:
             if isinstance(error, BadAttributeException):
                 raise self._malformed(what) from None
             raise self._explained(what, int(error.status), error.data, headers) from None
+        except NotJsonError:
+            raise self._malformed(what) from None
         except RingfenceError:
             raise
         except Exception as error:
@@ -158,7 +160,8 @@ class Client:
 
     def transport(self, owner: str) -> Transport:
         """The requester behind `repository` and `github`."""
-        key = owner.lower() if isinstance(self._credential, AppKey) else ""
+        # A forked process has connections of its own.
+        key = f"{os.getpid()}/{owner.lower() if self.per_owner else ''}"
         if key not in self._transports:
             auth = None if self._credential is None else HeaderAuth(lambda: self._secret(owner))
             self._transports[key] = Transport(self.host, auth, self._patience, **self._tools)
@@ -179,7 +182,8 @@ class Client:
                 f"{key.source} is no private key that can sign",
                 remedy="Give the .pem file that GitHub made for the App.",
             ) from None
-        transport = self._transports.setdefault("/app", Transport(self.host, auth, self._patience, **self._tools))
+        mine = Transport(self.host, auth, self._patience, **self._tools)
+        transport = self._transports.setdefault(f"{os.getpid()}//app", mine)
         with self.doing(f"use the App's installation at {owner}"):
             found = self._installation(transport, owner)
             _, made = transport.requestJsonAndCheck(

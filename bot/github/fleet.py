@@ -1,4 +1,4 @@
-"""From a list of repositories to bytes on disk: each one's mirror and commit, one after the other."""
+"""From a list of repositories to bytes on disk: each one's mirror and commit, one at a time or some ahead."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ from bot.sources.mirror import MirrorError, mirror
 if TYPE_CHECKING:
     from bot.github.client import Client
 
-__all__ = ["Copy", "NoCopy", "copies"]
+__all__ = ["Copy", "Mirrors", "NoCopy", "copies"]
+
+# What may be because the repository is another than when it was listed: it is looked up again.
+_MOVED = ("head-moved", "moved", "not-found")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Copy:
-    """A repository on disk: a bare ``git`` directory that holds ``revision``, which is ``info.head``."""
+    """A repository on disk: a bare ``git`` directory that holds ``revision``, which is ``info.head``.
+
+    ``info`` is newer than the one that was asked for where the repository moved in between.
+    """
 
     info: RepoInfo
     git: Path
@@ -39,48 +45,32 @@ class NoCopy:
     error: RingfenceError | None = None
 
 
-def copies(
-    infos: Iterable[RepoInfo], client_of: Callable[[str], Client], folder: Path, *, jobs: int = 4
-) -> Iterator[Copy | NoCopy]:
-    """Each repository's mirror, in the order given; some are fetched ahead, and no more than that is in memory.
+class Mirrors:
+    """Mirrors in a folder, from any host: ``client_of`` gives a host's client. May be used by several threads."""
 
-    ``client_of`` gives a host's client. What is there already costs no request. One that moved between the list and the fetch is
-    looked up again, once. An error of one repository is a `NoCopy`; a `GitHubError` of kind ``rate`` ends the run: what was
-    fetched stays, and the next run goes on.
-    """
-    lock = Lock()  # the clients are not for many threads at once
-    pending: deque[Future[Copy | NoCopy]] = deque()
+    def __init__(self, client_of: Callable[[str], Client], folder: Path) -> None:
+        self._client_of = client_of
+        self._folder = folder
+        self._lock = Lock()  # the clients are not for many threads at once
 
-    def fetch(info: RepoInfo) -> Copy:
-        with lock:
-            client = client_of(info.name.host)
+    def copy(self, info: RepoInfo) -> Copy | NoCopy:
+        """One repository's mirror; nothing is asked of anybody where it is there already.
 
-        def header() -> str | None:
-            with lock:
-                token = client.token(info.name.owner)
-            return token.git_header() if token else None
-
-        url = client.host.clone_url(info.name.owner, info.name.name)
-        return Copy(info=info, git=mirror(folder, info.name, url, info.head, header=header), revision=info.head)
-
-    def again(info: RepoInfo) -> RepoInfo:
-        with lock:
-            (found,) = repositories_named(client_of(info.name.host), [info.name])
-        return found
-
-    def one(info: RepoInfo) -> Copy | NoCopy:
+        One that moved since it was listed is looked up again, once. Raises `GitHubError` of kind ``rate`` alone: what was fetched
+        stays, and the next run goes on.
+        """
         try:
             if info.state != "ready":
                 return NoCopy(info=info, reason=info.state)
             try:
-                return fetch(info)
+                return self._fetch(info)
             except MirrorError as error:
-                if error.kind not in ("head-moved", "moved", "not-found"):
+                if error.kind not in _MOVED:
                     raise
-                info = again(info)
+                info = self._again(info)
                 if info.state != "ready":
                     return NoCopy(info=info, reason=info.state, error=error)
-                return fetch(info)
+                return self._fetch(info)
         except GitHubError as error:
             if error.kind == "rate":
                 raise
@@ -88,10 +78,35 @@ def copies(
         except MirrorError as error:
             return NoCopy(info=info, reason=error.kind, error=error)
 
+    def _fetch(self, info: RepoInfo) -> Copy:
+        client = self._client(info)
+        url = client.host.clone_url(info.name.owner, info.name.name)
+
+        def header() -> str | None:
+            with self._lock:
+                token = client.token(info.name.owner)
+            return token.git_header() if token else None
+
+        return Copy(info=info, git=mirror(self._folder, info.name, url, info.head, header=header), revision=info.head)
+
+    def _again(self, info: RepoInfo) -> RepoInfo:
+        client = self._client(info)
+        with self._lock:
+            (found,) = repositories_named(client, [info.name])
+        return found
+
+    def _client(self, info: RepoInfo) -> Client:
+        with self._lock:
+            return self._client_of(info.name.host)
+
+
+def copies(infos: Iterable[RepoInfo], mirrors: Mirrors, *, jobs: int = 4) -> Iterator[Copy | NoCopy]:
+    """Each repository's mirror, in the order given. Some are fetched ahead, and no more than that is in memory."""
+    pending: deque[Future[Copy | NoCopy]] = deque()
     pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="mirror")
     try:
         for info in infos:
-            pending.append(pool.submit(one, info))
+            pending.append(pool.submit(mirrors.copy, info))
             if len(pending) > 2 * jobs:
                 yield pending.popleft().result()
         while pending:

@@ -21,13 +21,18 @@ from github.Auth import Auth
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester, RequestsResponse
 from requests.exceptions import RequestException
 
+from bot import __version__
 from bot.github.errors import GitHubError, MovedError, RateError, as_object, limit_of, wait_for
 from bot.github.hosts import Host
 from bot.names import registry_host
 
-__all__ = ["HeaderAuth", "Patience", "Transport"]
+__all__ = ["HeaderAuth", "NotJsonError", "Patience", "Transport"]
 
 _REDIRECTS = (301, 302, 307, 308)
+
+
+class NotJsonError(Exception):
+    """An answer that says it went well and is none of GitHub's: a sign-in page of a network, for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +77,7 @@ class Transport(Requester):
             auth,
             host.api,
             patience.timeout,
-            "ringfence",
+            f"ringfence/{__version__}",
             per_page=100,
             verify=True,
             retry=0,
@@ -89,6 +94,24 @@ class Transport(Requester):
         self._spent: dict[str, float] = {}  # resource -> when it has calls again
         self._wire = _connection(host.api, patience.timeout)
 
+    def requestJsonAndCheck(  # noqa: N802 - PyGithub's name
+        self,
+        verb: str,
+        url: str,
+        parameters: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        input: Any | None = None,
+        follow_302_redirect: bool = False,
+    ) -> tuple[dict[str, Any], Any]:
+        """Refuse an address elsewhere before PyGithub looks at it."""
+        if not url.startswith("/") and registry_host(url) != registry_host(self.host.api):
+            raise GitHubError(
+                "malformed",
+                f"{self.host.name} names an address of another host",
+                remedy="Ringfence does not follow it: check what answers for the host.",
+            )
+        return super().requestJsonAndCheck(verb, url, parameters, headers, input)
+
     def requestJson(  # noqa: N802 - PyGithub's name
         self,
         verb: str,
@@ -100,12 +123,6 @@ class Transport(Requester):
         follow_302_redirect: bool = False,
     ) -> tuple[int, dict[str, Any], str]:
         """Send a request until it has an answer that is one: the seam that all of PyGithub's calls go through."""
-        if not url.startswith("/") and registry_host(url) != registry_host(self.host.api):
-            raise GitHubError(
-                "malformed",
-                f"{self.host.name} names an address of another host",
-                remedy="Ringfence does not follow it.",
-            )
         query = verb == "POST" and url == self.host.graphql
         resource = "graphql" if query else "core"
         reads = verb in ("GET", "HEAD") or (query and _is_query(input))
@@ -129,6 +146,8 @@ class Transport(Requester):
                     continue
                 failures += 1
                 if status < 500 or not reads or failures >= self._patience.attempts:
+                    if status < 300 and text and "json" not in answer.get("content-type", ""):
+                        raise NotJsonError
                     return status, answer, text
             self._sleep(self._patience.pause * 2.0 ** (failures - 1))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.git import start
+from bot.sources.git import configured, start
 
 __all__ = ["MirrorError", "fetch", "mirror"]
 
@@ -136,11 +136,9 @@ def _environment(url: str, header: str | None) -> Mapping[str, str]:
     settings = [(f"url.{url}.insteadOf", url), (f"http.{url}.extraHeader", "")]
     if header is not None:
         settings.append((f"http.{url}.extraHeader", header))
-    environment = {"GIT_ASKPASS": "", "GIT_CONFIG_COUNT": str(len(settings))}
-    for index, (key, value) in enumerate(settings):
-        environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     # A company's certificates are named here for git alone.
-    return environment | {k: v for k, v in os.environ.items() if k in ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH")}
+    certificates = {k: v for k, v in os.environ.items() if k in ("GIT_SSL_CAINFO", "GIT_SSL_CAPATH")}
+    return {**configured(settings), **certificates}
 
 
 def _error(name: RepoName, url: str, words: str, token: bool, stall: int) -> MirrorError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -83,6 +84,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is none of a test's business; anything else is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
 
 class GitHubFake:
     """A GitHub on 127.0.0.1: see the package's docstring. ``folder`` holds its bare repositories."""
@@ -122,6 +128,10 @@ class GitHubFake:
         """Let requests fail. ``request`` is a pattern over ``METHOD /path`` without prefix and query (``GET /repos/*/pulls``,
         ``POST /graphql``, ``GIT /acme/x.git/*``); ``after`` of them pass first; ``times`` None: every one from then on."""
         self._faults.plan(request, fault, None, after=after, times=times)
+
+    def mend(self) -> None:
+        """Nothing that was planned happens any more."""
+        self._faults.clear()
 
     def before(self, request: str, act: Callable[[], None], *, times: int | None = 1, after: int = 0) -> None:
         """Let the world change in the middle of a run: ``act`` is done before such a request is answered."""
