@@ -78,6 +78,10 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     assert len(report["rules"]) >= 14
     page = _run(python, "-P", "-c", program, "explain", "deep-import", cwd=tmp_path, env=env).stdout
     assert "What it flags" in page
+    (tmp_path / "empty").mkdir()
+    command = ("check", "empty", "--open", "@acme/*", "--offline", "--format", "markdown")
+    said = _run(python, "-P", "-c", program, *command, cwd=tmp_path, env=env).stdout
+    assert said.startswith("## Ringfence: pass, nothing found"), "the templates are there"
 
 
 def test_only_one_name_lands_at_the_top(built: Path) -> None:
