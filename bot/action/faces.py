@@ -21,7 +21,7 @@ from bot.errors import RingfenceError
 from bot.event import Event
 from bot.model import Report
 from bot.report.github import command
-from bot.report.words import guarded
+from bot.report.words import guarded, plural
 from bot.rule import Rule
 from bot.sources.gather import Gathered
 from bot.text import printable
@@ -74,7 +74,7 @@ def show(shown: Shown, rules: Sequence[Rule], gathered: Gathered, credentials: C
     left_out += _on_the_pull_request(shown, context, gathered, credentials)
     if "summary" in shown.inputs.formats:
         _append_summary(shown, msgspec.structs.replace(context, left_out=tuple(left_out)))
-    _log(shown, [*shown.judged.notes, *left_out])
+    _log(shown, left_out)
     return written
 
 
@@ -221,22 +221,22 @@ def _append_summary(shown: Shown, context: Context) -> None:
             file.write(text + "\n")
 
 
-def _log(shown: Shown, notes: Sequence[str]) -> None:
+def _log(shown: Shown, left_out: Sequence[str]) -> None:
     """The log: annotations, and every finding; without annotations, the findings as on a terminal."""
+    remarks = [*shown.judged.notes, *(f"left out: {text}" for text in left_out)]
+    if shown.mended:
+        remarks.append(f"this change mends {plural(shown.mended, 'finding')}")
+    remarks += shown.requested
     if "annotations" in shown.inputs.formats:
         from bot.report.github import render
 
-        sys.stdout.write(render(shown.report, folder=shown.folder))
+        sys.stdout.write(render(shown.report, folder=shown.folder, remarks=remarks))
     else:
         from bot.report.terminal import render as render_terminal
 
         sys.stdout.write(render_terminal(shown.report, width=120))
-    for note in notes:
-        say(f"left out: {note}" if note not in shown.judged.notes else note)
-    if shown.mended:
-        say(f"this change mends {shown.mended:,} finding{'s' if shown.mended > 1 else ''}")
-    for sentence in shown.requested:
-        say(sentence)
+        for remark in remarks:
+            say(remark)
     sys.stdout.flush()
 
 

@@ -179,7 +179,7 @@ def in_team(client: Client, team: str, login: str) -> bool:
         if error.kind == "not-found":
             return False
         raise
-    return found.get("state") == "active"
+    return bool(found.get("state") == "active")
 
 
 def upload_sarif(client: Client, repository: RepoName, *, commit: str, ref: str, sarif: str) -> None:

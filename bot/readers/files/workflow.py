@@ -27,7 +27,7 @@ def read_workflow(data: bytes) -> Workflow:
     import ryaml
 
     try:
-        document: object = ryaml.loads(data.decode("utf-8-sig"))
+        document: object = ryaml.loads(data.decode("utf-8-sig"))  # type: ignore[attr-defined]
     except UnicodeDecodeError:
         raise ReadError("not-utf8", "the workflow is not UTF-8") from None
     except (ValueError, RecursionError) as error:
