@@ -27,12 +27,14 @@ from bot.sources.gather import Gathered
 from bot.text import printable
 
 if TYPE_CHECKING:
+    from bot.github.pulls import PullRequest
     from bot.report.context import Context
 
 __all__ = ["Shown", "failed", "outputs", "say", "show"]
 
 # GitHub takes a step's summary of 1 MiB and shows none that is larger.
 _SUMMARY_MAX = 1_000_000
+_PATIENCE = 60.0  # seconds that a comment may wait for a rate limit
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,31 +136,34 @@ def _on_the_pull_request(shown: Shown, context: Context, gathered: Gathered, cre
     if wanted and not event.can_write:
         return [f"{' and '.join(wanted)}: the token of a fork's pull request, or of Dependabot's, may only read"]
     left_out: list[str] = []
+    try:
+        pull = pull_request(event, credentials, wait=_PATIENCE)
+    except RingfenceError as error:
+        return [f"{' and '.join(wanted)}: {error.what}"] if wanted else []
     if "review" in shown.inputs.formats:
         try:
-            _review(shown, context, gathered, credentials)
+            _review(shown, context, gathered, pull)
         except RingfenceError as error:
             left_out.append(f"the review with suggested changes: {error.what}")
     if shown.inputs.comment:
         try:
-            _comment(shown, msgspec.structs.replace(context, left_out=tuple(left_out)), credentials)
+            _comment(shown, msgspec.structs.replace(context, left_out=tuple(left_out)), pull)
         except RingfenceError as error:
             left_out.append(f"the comment: {error.what}")
     return left_out
 
 
-def _comment(shown: Shown, context: Context, credentials: Credentials) -> None:
+def _comment(shown: Shown, context: Context, pull: PullRequest) -> None:
     from bot.report.comment import comment, marker
 
     report = shown.report
     # Nothing to say and nothing said before: no comment is made for that.
     silent = report.verdict == "pass" and not shown.mended and not shown.requested
     silent = silent and not any(finding.introduced and not finding.waived for finding in report.findings)
-    pull = pull_request(shown.event, credentials)
     pull.put_comment(marker(shown.folder), comment(report, context=context), create=not silent)
 
 
-def _review(shown: Shown, context: Context, gathered: Gathered, credentials: Credentials) -> None:
+def _review(shown: Shown, context: Context, gathered: Gathered, pull: PullRequest) -> None:
     from bot.github.pulls import ReviewComment
     from bot.report.review import hunks, review
 
@@ -173,7 +178,6 @@ def _review(shown: Shown, context: Context, gathered: Gathered, credentials: Cre
     gathered.need(head)
     # A line of the merge is a line of the head only where the file is the same in both.
     same = {path: data for path, data in context.files.items() if gathered.read(head, _from_top(shown, path)) == data}
-    pull = pull_request(shown.event, credentials)
     made = review(
         shown.report,
         context=msgspec.structs.replace(context, files=same),

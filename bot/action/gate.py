@@ -107,15 +107,18 @@ class Gate:
         return self._teams[team, login]
 
 
-def pull_request(event: Event, credentials: Credentials) -> PullRequest:
-    """The event's pull request on its host, asked and spoken to with the job's token where there is one."""
+def pull_request(event: Event, credentials: Credentials, *, wait: float = 300.0) -> PullRequest:
+    """The event's pull request on its host, asked and spoken to with the job's token where there is one; ``wait``: seconds
+    that rate limits may take."""
     from bot.github.client import connect
     from bot.github.pulls import SPEAK_PERMISSIONS, PullRequest
+    from bot.github.transport import Patience
 
     assert event.pull is not None  # noqa: S101  (its callers have looked)
     client = connect(
         event.repository.host,
         environment=credentials.environment(app_first=False),
         permissions=SPEAK_PERMISSIONS,
+        patience=Patience(wait=wait),
     )
     return PullRequest(client, event.repository, event.pull.number)

@@ -288,7 +288,8 @@ def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
             tip = _open(options, trusted)
             try:
                 at_tip = _policy_of(tip)
-                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
+                # The change that brings the first policy is judged by it; beside an organisation's it is not the first.
+                own = own if at_tip is None and options.policy is None else at_tip
             except LinkedError:
                 pass  # a link was no policy: the change that mends it brings the first
             finally:

@@ -16,7 +16,7 @@ import msgspec
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.git import git, repository_of
+from bot.sources.git import Objects, git, repository_of
 from bot.sources.mirror import MirrorError, fetch
 
 __all__ = ["Gathered", "Remote", "borrowable"]
@@ -103,11 +103,12 @@ class Gathered:
         return None
 
     def read(self, commit: str, path: str) -> bytes | None:
-        """A file of a commit; None where it has none of that name."""
+        """A file of a commit; None where it has none of that name, or one beyond all bounds."""
+        objects = Objects(self.path)
         try:
-            return git(self.path, "cat-file", "blob", f"{commit}:{path}")
-        except RingfenceError:
-            return None
+            return objects.read(f"{commit}:{path}")
+        finally:
+            objects.close()
 
     def holds(self, commit: str, folder: str) -> bool:
         """Whether a commit has a folder of that name."""

@@ -18,6 +18,8 @@ from bot.text import Public, Text
 __all__ = ["RULE"]
 
 _POLICY_FILE = "ringfence.toml"
+# A larger file is no workflow that GitHub runs, and no policy that is read: it is compared as it is.
+_SIZE_MAX = 1024 * 1024
 _WORKFLOWS = (
     ".github/workflows/*.yml",
     ".github/workflows/*.yaml",
@@ -89,8 +91,8 @@ def _baseline_grows(file: ChangedFile) -> bool:
 
 def _tables(data: bytes | None) -> object:
     """A policy file as data; its bytes where it is no TOML."""
-    if data is None:
-        return None
+    if data is None or len(data) > _SIZE_MAX:
+        return data
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -98,8 +100,8 @@ def _tables(data: bytes | None) -> object:
 
 
 def _workflow(data: bytes | None) -> Workflow | bytes | None:
-    if data is None:
-        return None
+    if data is None or len(data) > _SIZE_MAX:
+        return data
     try:
         return read_workflow(data)
     except ReadError:
