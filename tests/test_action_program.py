@@ -485,6 +485,14 @@ def test_a_change_of_the_gate_is_cleared_by_an_approver(stage: Stage, registry: 
     assert stage.on_pull(made, RINGFENCE_TOKEN=job).code != 0
 
 
+def test_nobody_clears_a_change_of_their_own(stage: Stage, registry: LoopbackRegistry) -> None:
+    changed = {"ringfence.toml": policy(registry, GATE + '[rules]\nghost-member = "off"\n')}
+    made = pull(stage, changed, author="Sam")
+    stage.fake.world.review(stage.repo, made, "sam")
+    ran = stage.on_pull(made, RINGFENCE_TOKEN=token(stage))
+    assert (ran.code, gate(ran)) == (1, [("gate-change", "ringfence.toml")])
+
+
 def test_a_member_of_the_team_clears_it_where_the_team_can_be_read(stage: Stage, registry: LoopbackRegistry) -> None:
     made = pull(stage, {"ringfence.toml": policy(registry, GATE + '[rules]\nghost-member = "off"\n')})
     stage.fake.world.review(stage.repo, made, "mallory")
@@ -688,6 +696,9 @@ def test_without_the_overlay_a_run_of_our_own_is_incomplete(stage: Stage) -> Non
     assert rules_of(ran.report) == [("deep-import", "src/old.js")]
     assert [p["reason"] for p in ran.report["not_checked"]] == ["no-overlay"]
     assert "/nowhere" not in ran.log
+    made = fork_pull(stage, {"README.md": "x"})
+    ran = stage.on_pull(made, RINGFENCE_OVERLAY="/nowhere/overlay.toml")
+    assert (ran.code, [p["reason"] for p in ran.report["allowed"]]) == (0, ["no-overlay"])
 
 
 def test_a_private_repository_shows_its_own(

@@ -64,7 +64,7 @@ def stubbed(tmp_path: Path) -> Path:
         "#!/usr/bin/env bash\n"
         f"{shlex.quote(sys.executable)} -I -c "
         '\'import json, os, sys; json.dump({"env": dict(os.environ), "argv": sys.argv[1:], "cwd": os.getcwd()}, open(os.environ["SEEN"], "w"))\' "$@"\n'
-        'printf "verdict=fail\\nerrors=1\\nwarnings=2\\nnotes=3\\nbefore=4\\nmended=5\\nreport=/r.json\\nsarif=/s.sarif\\n" >> "$GITHUB_OUTPUT"\n'
+        'printf "verdict=fail\\nerrors=1\\nwarnings=2\\nnotes=3\\nbefore=4\\nbaseline=6\\nmended=5\\nreport=/r.json\\nsarif=/s.sarif\\n" >> "$GITHUB_OUTPUT"\n'
         f"exec {shlex.quote(str(real))} check --offline --no-cache --format github\n"
     )
     program.chmod(0o755)
@@ -95,6 +95,7 @@ def test_a_push_is_judged(stubbed: Path, repository: Path) -> None:
         "warnings": "2",
         "notes": "3",
         "before": "4",
+        "baseline": "6",
         "mended": "5",
         "report": "/r.json",
         "sarif": "/s.sarif",

@@ -155,7 +155,7 @@ def test_inputs_reach_the_program_by_environment_and_outputs_come_back() -> None
     }  # fmt: skip
     assert {name: said["value"] for name, said in document["outputs"].items()} == {
         name: f"${{{{ steps.run.outputs.{name} }}}}"
-        for name in ("verdict", "errors", "warnings", "notes", "before", "mended", "report", "sarif")
+        for name in ("verdict", "errors", "warnings", "notes", "before", "baseline", "mended", "report", "sarif")
     }
 
 
