@@ -253,7 +253,7 @@ def _private_packages(policy: Policy, private: list[Root]) -> list[str]:
         package = root.package
         if package is None or package.scope is None or not is_npm_name(package.name):
             continue
-        if root.manifest is None or root.manifest.template:
+        if root.manifest is None or root.manifest.template or policy.side_of_package(package) is Side.OPEN:
             continue
         shared = any("**" in name or matches_any(package.scope, (name.partition("/")[0],)) for name in opened)
         found[package.name if shared else f"{package.scope}/*"] = None

@@ -229,7 +229,7 @@ class LastRun:
     def keep(self, loaded: Loaded, judged: Judged, places: Places) -> None:
         """Remember a run. What cannot be remembered is judged again next time."""
         state = self._state
-        if state is None or judged.crashed or len(state.dirty) > _CHANGED_MAX:
+        if state is None or not self._cache.is_kept or judged.crashed or len(state.dirty) > _CHANGED_MAX:
             return
         waivers = self._policy.tables.waiver
         repo = loaded.repo

@@ -130,9 +130,12 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """What policy says of a package root: open, private, or *unmatched*.
 
         One that says ``"private": true`` is not open by its name alone: a product may carry a name of the open scope.
-        It is where an open package stands in the same repository, whose tooling, tests or site it then is.
+        It is where policy gives that name in full, and where an open package stands in the same repository, whose tooling,
+        tests or site it then is.
         """
         unpublished = root.manifest is not None and root.manifest.private
+        if unpublished and root.package is not None and policy.lists(root.package):
+            unpublished = False
         if unpublished and self._once("holds_open", lambda: any(self._is_released(policy, r) for r in self.roots)):
             unpublished = False
         return policy.side_of_root(self.identity, root.directory, root.package, unpublished=unpublished)
@@ -160,7 +163,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             return True
         if policy.counts_as(self.stated_side(policy, root)) is Side.PRIVATE:
             return False
-        return not root.manifest.private or is_published(policy, root)
+        return not root.manifest.private or is_published(policy, root) or policy.lists(package)
 
     def open_names(self, policy: Policy) -> frozenset[str]:
         """Those names of npm packages in the locks that are open packages."""

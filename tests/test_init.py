@@ -193,11 +193,19 @@ def test_a_private_name_in_an_open_scope_is_named_alone() -> None:
 
 
 def test_a_private_package_with_an_open_name_is_only_a_suggestion() -> None:
+    # A product, since nothing here is released: a run with the flag says the same.
     repo = repo_of({"package.json": {"name": "@acme/shop", "private": True}}, "acme/platform-shop")
     first = first_policy(repo, ("@acme/*",))
     assert active(first)[:3] == ["schema = 1", "[open]", 'packages = ["@acme/*"]']
     assert active(first)[3:] == ["[private]", 'repositories = ["acme/platform-shop"]']
     assert suggested(first)[0] == 'packages = ["@acme/shop"]'
+    assert_same(repo, first)
+    # Beside a released package it is that one's tooling.
+    files: dict[str, object] = {"package.json": {"name": "@acme/root", "private": True, "workspaces": ["p/*"]}}
+    repo = repo_of({**files, "p/core/package.json": {"name": "@acme/core"}}, "acme/core")
+    first = first_policy(repo, ("@acme/*",))
+    assert active(first) == ["schema = 1", "[open]", 'packages = ["@acme/*"]']
+    assert '# packages = ["@acme/root"]' in first.text
     assert_same(repo, first)
 
 

@@ -113,7 +113,7 @@ def _compared(repo: Repo, lock: Lock, directories: list[str], counts: dict[str, 
     if _is_hooked(lock):
         return []
     versions = {r.manifest.name: r.manifest.version for r in repo.roots if r.manifest and r.manifest.name}
-    overrides, catalogs, patched = _of_root(repo, lock)
+    overrides, catalogs = _of_root(repo, lock)
     found: list[Drift] = []
     for directory in directories:
         manifest = repo.manifest_at(directory)
@@ -124,7 +124,9 @@ def _compared(repo: Repo, lock: Lock, directories: list[str], counts: dict[str, 
         if counts is not None:
             counts["manifests"] += 1
         found += drift(lock, manifest, manifest.declarations, versions, overrides)
-    found += drift_of_root(lock, repo.manifest_at(lock.directory), overrides, catalogs, patched)
+    found += drift_of_root(
+        lock, repo.manifest_at(lock.directory), overrides, catalogs, manager=_manager(repo, lock.directory)
+    )
     found += stale_members(lock, {manifest.directory for manifest in repo.manifests})
     return found
 
@@ -162,22 +164,19 @@ def _unread(lock: Lock, preferred: Lock, first: Drift) -> Hit:
     )
 
 
-def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]], list[tuple[str, str]]]:
-    """What the root of a lock says about overrides, catalogs and patches, from its manifest and its workspace file."""
+def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]]]:
+    """What the root of a lock says about overrides and catalogs, in its manifest and its workspace file."""
     overrides: list[Override] = []
     catalogs: dict[str, Mapping[str, str]] = {}
-    patched: list[tuple[str, str]] = []
     manifest = repo.manifest_at(lock.directory)
     if manifest is not None:
         overrides += manifest.overrides
         catalogs |= manifest.catalogs
-        patched += manifest.patched
     for workspace in repo.pnpm_workspaces:
         if workspace.directory == lock.directory:
             overrides += workspace.overrides
             catalogs |= workspace.catalogs
-            patched += workspace.patched
-    return overrides, catalogs, patched
+    return overrides, catalogs
 
 
 def _hits(lock: Lock, found: list[Drift], policy: Policy) -> list[Hit]:
