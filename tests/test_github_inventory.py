@@ -275,6 +275,7 @@ def test_a_repository_deleted_during_the_run(acme: GitHubFake, tmp_path: Path) -
         (faults.bad_credentials(), "credentials", "git may not fetch 127.0.0.1/acme/notes with the token"),
         (faults.no_rights(), "rights", "the token may not fetch 127.0.0.1/acme/notes"),
         (faults.not_found(), "not-found", "127.0.0.1/acme/notes is not there, or the token may not see it"),
+        (faults.rate_limited(0, status=429), "rate", "127.0.0.1 wants no more fetches for now"),
         (faults.server_error(502), "server", "127.0.0.1 answered 502 when git fetched 127.0.0.1/acme/notes"),
         (faults.cut(), "unreachable", "git cannot reach 127.0.0.1 for 127.0.0.1/acme/notes"),
         (faults.hang(6), "timeout", "fetching 127.0.0.1/acme/notes made no progress for 1 s"),
