@@ -20,6 +20,7 @@ from bot.factcache import FactCache, cache_directory
 from bot.lastrun import LastRun
 from bot.load import load, parse_many
 from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.moves import Moves
 from bot.names import PackageName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from bot.registry.fetch import Registry
 
 __all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo"]
+
+
+_BASES_MAX = 8  # merge bases that a change is held against
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +151,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
         rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
+        folder=source.label,
     )
     requests = _requested(options, source, policy)
     if requests:
@@ -239,7 +244,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             before, known = None, None
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
-            requests, parsed = outside.requests, outside.parsed
+            requests = outside.requests
         renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
         findings = located(judged, renderer, before=before)
         judgement.keep(renderer.places)
@@ -256,7 +261,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         findings,
         [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
-        Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
+        Summary(requests=requests, parsed=judgement.parsed, seconds=round(time.monotonic() - began, 3)),
     )
     if options.public:
         report = _screened(report, policy)
@@ -276,6 +281,7 @@ class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
     judged: Judged
     files: int
     ignored: int
+    parsed: int
     repo: Repo | None = None
     places: Places = Places()
     keep: Callable[[Places], None]
@@ -300,6 +306,7 @@ def _judge(
             judged=recalled.judged,
             files=recalled.files,
             ignored=recalled.ignored,
+            parsed=recalled.parsed,
             places=recalled.places,
             keep=lambda places: None,
         )
@@ -310,6 +317,7 @@ def _judge(
         judged=judged,
         files=loaded.repo.files,
         ignored=loaded.ignored,
+        parsed=sum(isinstance(key, AskParsed) for key in judged.facts),
         repo=loaded.repo,
         keep=lambda places: last.keep(loaded, judged, places),
     )
@@ -361,7 +369,6 @@ class _Outside:
         self._registry: Registry | None = None
         self._cache: Cache | None = None
         self._may_ask: list[Callable[[PackageName], bool]] = []
-        self.parsed = 0
         self.notices: tuple[str, ...] = ()
 
     def __enter__(self) -> _Outside:
@@ -414,7 +421,6 @@ class _Outside:
             if isinstance(found, ReadError):
                 answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)
                 continue
-            self.parsed += 1
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
         return answers
 
@@ -462,32 +468,32 @@ def _base(
     tip = resolve_revision(top, options.base)
     against = head.source.revision or "HEAD"
     try:
-        base = git(top, "merge-base", tip, against).decode().split()[0]
-    except (RingfenceError, IndexError):
-        base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
-    source = open_source(options.path, revision=base)
-    source.folder = head.source.folder
-    renamed = _renames(base, head.source.revision, options)
-    judgement = _judge(source, head, options, rules, cache, outside, progress)
-    judged = judgement.judged
-    judgement.keep(Places())
-    marks = Counter(
-        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
-        for index, (rule, _, hit) in enumerate(judged.hits)
-        # What was waived there was no finding there: moved out of its waiver's path it is a new one.
-        if index not in judged.waived
-    )
-    known = Counter(_mark(p, renamed) for p in judged.not_checked)
+        # Branches that were merged into each other have several: what one of them had is not new.
+        bases = git(top, "merge-base", "--all", tip, against).decode().split() or [tip]
+    except RingfenceError:
+        bases = [tip]  # no common history here (a shallow clone): the tip itself is what the change is held against
+    marks, known = Counter[str](), Counter[tuple[str, ...]]()
+    for base in bases[:_BASES_MAX]:
+        source = open_source(options.path, revision=base)
+        source.folder = head.source.folder
+        moves = Moves(_renames(base, head.source.revision, options))
+        judgement = _judge(source, head, options, rules, cache, outside, progress)
+        judged = judgement.judged
+        judgement.keep(Places())
+        marks |= Counter(
+            fingerprint(
+                rule.id, msgspec.structs.replace(hit, subject=moves.text(hit.subject)), moves.path(hit.place.path)
+            )
+            for index, (rule, _, hit) in enumerate(judged.hits)
+            # What was waived there was no finding there: moved out of its waiver's path it is a new one.
+            if index not in judged.waived
+        )
+        known |= Counter(_mark(p, moves) for p in judged.not_checked)
     return marks, known
 
 
-def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        problem.rule,
-        problem.reason,
-        renamed.get(problem.subject, problem.subject),
-        renamed.get(problem.path, problem.path),
-    )
+def _mark(problem: NotChecked, moves: Moves) -> tuple[str, ...]:
+    return (problem.rule, problem.reason, moves.text(problem.subject), moves.path(problem.path))
 
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
@@ -557,7 +563,7 @@ def _report(
         left = Counter(known)
         new: list[NotChecked] = []
         for problem in open_questions:
-            mark = _mark(problem, {})
+            mark = _mark(problem, Moves({}))
             (allowed if left[mark] > 0 else new).append(problem)
             left[mark] -= 1
         open_questions = new
