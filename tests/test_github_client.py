@@ -88,6 +88,16 @@ def test_an_app_asks_for_read_permissions_alone(
         client.token("nobody")
 
 
+def test_all_of_pygithub_goes_through_the_transport(github_fake: GitHubFake, repo: Repo) -> None:
+    github_fake.world.team("acme", "boundary", ["ada", "bob"])
+    client = _client(github_fake, github_fake.world.user_token("ada"))
+    github_fake.fail("GET /orgs/acme/teams/boundary/members", faults.server_error(502))
+    with client.doing("read the teams of acme"):
+        team = client.github("acme").get_organization("acme").get_team_by_slug("boundary")
+        assert [member.login for member in team.get_members()] == ["ada", "bob"]
+    assert client.requests == len(github_fake.calls()) == 2  # one failed, and what is named costs none
+
+
 def test_it_waits_for_a_limit_and_goes_on(github_fake: GitHubFake, repo: Repo) -> None:
     slept: list[float] = []
     said: list[str] = []

@@ -15,6 +15,7 @@ import pytest
 from bot.errors import RingfenceError
 from bot.github.client import Client, connect
 from bot.github.credentials import Token
+from bot.github.errors import RateError
 from bot.github.fleet import Copy, Mirrors, NoCopy, copies
 from bot.github.hosts import host_of
 from bot.github.inventory import repositories_named, repositories_of
@@ -143,8 +144,8 @@ def test_what_github_refuses_to_show_is_not_missing(acme: GitHubFake) -> None:
     assert [info.state for info in repositories_named(_client(acme), names)] == ["unreadable", "unreadable"]
 
 
-def test_a_stopped_list_goes_on_where_it_was(acme: GitHubFake, tmp_path: Path) -> None:
-    made = _names(acme, 250)
+def test_a_stopped_list_is_kept_for_who_asked(acme: GitHubFake, tmp_path: Path) -> None:
+    _names(acme, 250)
     listing = Listing(tmp_path / "state")
     client = _client(acme)
     acme.fail("POST /graphql", faults.rate_limited(time.time() + 3000, resource="graphql"), after=2)
@@ -152,20 +153,43 @@ def test_a_stopped_list_goes_on_where_it_was(acme: GitHubFake, tmp_path: Path) -
     assert len([next(begun) for _ in range(200)]) == 200
     with pytest.raises(RingfenceError, match="wants no more calls before"):
         next(begun)
-    # The same token in another run.
-    again = Client(client.host, client.token("acme"), patience=_QUICK)
+    (file,) = (tmp_path / "state").rglob("*.jsonl")
+    secret = client.token("acme")
+    assert secret is not None
+    assert secret.reveal() not in file.read_text()
+    # Another token may see other repositories.
+    acme.mend()
     with acme.counted() as asked:
-        assert [info.name.name for info in repositories_of(again, "acme", listing=listing)] == [r.name for r in made]
-    assert len(asked) == 1
-    # A finished list stays until the run is through, and is not another token's.
-    with acme.counted() as asked:
-        assert len(list(repositories_of(again, "acme", listing=listing))) == 250
-    assert asked == []
-    with acme.counted() as asked:
-        assert len(list(repositories_of(_client(acme, "bob"), "acme", listing=listing))) == 250
-    assert len(asked) == 3
-    listing.forget(again, "acme")
-    assert not list((tmp_path / "state").rglob("*.jsonl"))
+        some = repositories_of(_client(acme, "bob"), "acme", listing=Listing(tmp_path / "state"))
+        assert len([next(some) for _ in range(10)]) == 10
+    assert asked[0].body["variables"]["after"] is None
+
+
+def test_the_same_token_goes_on_in_another_run_and_lists_anew_after_that(acme: GitHubFake, tmp_path: Path) -> None:
+    made = _names(acme, 250)
+    client = _client(acme)
+    acme.fail("POST /graphql", faults.rate_limited(time.time() + 3000, resource="graphql"), after=2)
+    with pytest.raises(RateError):
+        list(repositories_of(client, "acme", listing=Listing(tmp_path)))
+    for calls in (1, 3):
+        again = Client(client.host, client.token("acme"), patience=_QUICK)
+        with acme.counted() as asked:
+            found = list(repositories_of(again, "acme", listing=Listing(tmp_path)))
+        assert [info.name.name for info in found] == [repo.name for repo in made]
+        assert len(asked) == calls
+    assert not list(tmp_path.glob("*/*.jsonl"))
+
+
+def test_a_stopped_list_does_not_stay_good(acme: GitHubFake, tmp_path: Path) -> None:
+    _names(acme, 120)
+    client = _client(acme)
+    some = repositories_of(client, "acme", listing=Listing(tmp_path))
+    next(some)
+    some.close()
+    assert client.requests == 1
+    later = time.time() + 4 * 3600
+    assert len(list(repositories_of(client, "acme", listing=Listing(tmp_path, now=lambda: later)))) == 120
+    assert client.requests == 3
 
 
 # The mirrors
@@ -275,6 +299,7 @@ def test_a_repository_deleted_during_the_run(acme: GitHubFake, tmp_path: Path) -
         (faults.bad_credentials(), "credentials", "git may not fetch 127.0.0.1/acme/notes with the token"),
         (faults.no_rights(), "rights", "the token may not fetch 127.0.0.1/acme/notes"),
         (faults.not_found(), "not-found", "127.0.0.1/acme/notes is not there, or the token may not see it"),
+        (faults.rate_limited(0, status=429), "rate", "127.0.0.1 wants no more fetches for now"),
         (faults.server_error(502), "server", "127.0.0.1 answered 502 when git fetched 127.0.0.1/acme/notes"),
         (faults.cut(), "unreachable", "git cannot reach 127.0.0.1 for 127.0.0.1/acme/notes"),
         (faults.hang(6), "timeout", "fetching 127.0.0.1/acme/notes made no progress for 1 s"),

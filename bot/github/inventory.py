@@ -66,13 +66,13 @@ def repositories_of(client: Client, owner: str, *, listing: Listing | None = Non
 
     With a `Listing`, a run that was stopped in the middle goes on where it was. Raises `GitHubError`.
     """
-    kept, after, done = listing.kept(client, owner) if listing else ([], None, False)
+    kept, after = listing.kept(client, owner) if listing else ([], None)
     seen: set[tuple[str, str, str]] = set()
     for info in kept:
         seen.add(info.name.key())
         yield info
-    size = 0
-    while not done:
+    size, more = 0, True
+    while more:
         try:
             page = _page(client, owner, _SIZES[size], after)
         except GitHubError as error:
@@ -83,9 +83,15 @@ def repositories_of(client: Client, owner: str, *, listing: Listing | None = Non
         infos = [
             _info(client.host.name, node) if node else _nameless(client.host.name, owner) for node in page["nodes"]
         ]
-        after, done = page["pageInfo"]["endCursor"], not page["pageInfo"]["hasNextPage"]
-        if listing:
-            listing.keep(client, owner, infos, after, done)
+        before, after, more = after, page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        if more and after == before:
+            raise GitHubError(
+                "malformed", f"{client.host.name} gives one page again and again", remedy="Run again later."
+            )
+        if listing and more:
+            listing.keep(client, owner, infos, after)
+        elif listing:
+            listing.forget(client, owner)
         for info in infos:
             # One that was renamed while pages were read may be on two of them.
             if info.name.key() not in seen or info.name.name == _NAMELESS:

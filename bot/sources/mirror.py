@@ -29,7 +29,7 @@ _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 class MirrorError(RingfenceError):
     """A commit that could not be fetched. ``kind``: ``credentials``, ``rights``, ``not-found``, ``moved``, ``head-moved``,
-    ``server``, ``timeout``, ``unreachable``, ``failed``."""
+    ``rate``, ``server``, ``timeout``, ``unreachable``, ``failed``."""
 
     def __init__(self, kind: str, what: str, *, remedy: str) -> None:
         super().__init__(what, remedy=remedy)
@@ -160,6 +160,10 @@ def _error(name: RepoName, url: str, words: str, token: bool, stall: int) -> Mir
     if "not our ref" in words or "unadvertised object" in words or "remote ref" in words:
         return MirrorError(
             "head-moved", f"{name} no longer has the commit that was listed", remedy="Run again: it moved meanwhile."
+        )
+    if code == 429:
+        return MirrorError(
+            "rate", f"{name.host} wants no more fetches for now", remedy="Run again later: what is done is kept."
         )
     if code >= 500:
         return MirrorError("server", f"{name.host} answered {code} when git fetched {name}", remedy="Run again later.")
