@@ -12,7 +12,7 @@ import msgspec
 from bot.model import Finding, LocatedEdit
 from bot.text import printable
 
-__all__ = ["Change", "Plan", "Skipped", "diff", "plan", "shown", "written"]
+__all__ = ["Change", "Plan", "Skipped", "applies", "diff", "plan", "shown", "written"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -72,6 +72,11 @@ def plan(findings: Sequence[Finding], files: Mapping[str, bytes], *, unsafe: boo
         if bytes(after) != before:
             changes.append(Change(path=path, before=before, after=bytes(after)))
     return Plan(changes=tuple(changes), mended=tuple(mended), skipped=tuple(skipped))
+
+
+def applies(finding: Finding, files: Mapping[str, bytes]) -> bool:
+    """Whether all edits of a finding, safe or not, can be applied to these files as they are."""
+    return bool(finding.edits) and not _refusal(finding, files, {}, unsafe=True)
 
 
 def _refusal(

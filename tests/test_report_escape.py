@@ -180,6 +180,14 @@ def test_a_block_shows_its_lines(said: str, info: str) -> None:
     assert found.of("pre") == [{"lang": info} if info else {}]
 
 
+@pytest.mark.parametrize("said", ["```", "a\n```\nb", "````\n```", "```diff", "   ```", "~~~", "a ``` b"])
+def test_no_line_ends_a_block(said: str) -> None:
+    for info in ("", "suggestion"):
+        found = seen(f"{escape.block(said, info)}\n\nafter\n")
+        assert found.blocks == [said + "\n"]
+        assert found.names == ["pre", "code", "p"]
+
+
 @_TIMES
 @given(text, text, st.integers(0, 9), st.integers(0, 9), st.integers(0, 2))
 def test_a_place_links_to_its_file_and_to_nothing_else(label: str, path: str, line: int, end: int, column: int) -> None:

@@ -19,7 +19,7 @@ from bot.report.comment import comment, marker
 from bot.report.context import Context
 from bot.report.markdown import summary
 from tests.gfm import Seen, seen
-from tests.test_report_escape import HOSTILE
+from tests.test_report_escape import HOSTILE, without_ticks, words
 
 BLOB = "https://git.example/acme/web/blob/0a1b"
 RUN = "https://git.example/acme/web/actions/runs/7"
@@ -140,7 +140,14 @@ def test_no_text_of_a_stranger_means_anything(made: Report, context: Context) ->
     assert found.comments == []
     widths = {len(row) for row in found.rows}
     assert widths <= {2, 4}
-    assert sum(len(row) == 4 for row in found.rows) == (told + 1 if told else 0)
+    rows = [row for row in found.rows if len(row) == 4][1:]
+    # Cells too many would be dropped without a word: what the last ones say shows that there are none.
+    wanted = [
+        without_ticks(words(f.message) + words(f.remedy)).replace("\\|", "\\\\x7c")
+        for f in made.findings
+        if f.introduced and not f.waived
+    ]
+    assert sorted(without_ticks(row[2] + row[3]) for row in rows) == sorted(wanted)
 
     body = comment(made, context=context)
     assert body.startswith(marker(context.folder) + "\n")

@@ -237,7 +237,7 @@ def test_hunks_are_those_of_git(tmp_path: Path) -> None:
     before: dict[str, bytes | None] = {
         "a.ts": numbers,
         "gone.ts": b"x\n",
-        "sql": b"-- one\n-- two\n-- three\n++ four\n",
+        "sql": b"-- one\n-- two\n-- three\n++ four\n" + numbers,
         "binary": b"\0\1",
         "old name": numbers,
         'ö\t"\\ b/x.ts': b"x\n",
@@ -247,7 +247,8 @@ def test_hunks_are_those_of_git(tmp_path: Path) -> None:
     after: dict[str, bytes | None] = {
         "a.ts": numbers.replace(b"\n2\n", b"\n2\n2a\n").replace(b"\n30\n", b"\n"),
         "gone.ts": None,
-        "sql": b"-- one\n++ b/evil\n@@ -1,2 +3,400 @@\ndiff --git a/x b/x\n-- three\n++ four\n",
+        "sql": b"-- one\n++ b/evil\n@@ -1,2 +3,400 @@\ndiff --git a/x b/x\n-- three\n++ four\n"
+        + numbers.replace(b"\n30\n", b"\n30!\n"),
         "binary": b"\0\2",
         "old name": None,
         "new name": numbers.replace(b"\n20\n", b"\n20!\n"),
@@ -260,7 +261,7 @@ def test_hunks_are_those_of_git(tmp_path: Path) -> None:
     found = hunks(git(tmp_path, "diff", "-M", base, head))
     assert found == {
         "a.ts": (Hunk(1, 6), Hunk(28, 33)),
-        "sql": (Hunk(1, 6),),
+        "sql": (Hunk(1, 7), Hunk(33, 39)),
         "new name": (Hunk(17, 23),),
         'ö\t"\\ b/x.ts': (Hunk(1, 2),),
         "end": (Hunk(1, 2),),

@@ -74,6 +74,14 @@ def told(report: Report) -> list[Finding]:
 
 def parts(report: Report, context: Context) -> dict[str, Any]:
     """What the templates show besides the findings, and how they show one."""
+    # One finding is shown many times over while the text is fitted.
+    diffs: dict[int, str] = {}
+
+    def patch(finding: Finding) -> str:
+        if id(finding) not in diffs:
+            diffs[id(finding)] = _diff(finding, context)
+        return diffs[id(finding)]
+
     return {
         "headline": _headline(report, context),
         "remarks": _remarks(report, context),
@@ -95,7 +103,7 @@ def parts(report: Report, context: Context) -> dict[str, Any]:
             finding.location,
             table=table,
         ),
-        "diff": lambda finding: _diff(finding, context),
+        "diff": patch,
         "way": _way,
     }
 

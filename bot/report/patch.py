@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from bot.fix import plan, written
+from bot.fix import applies, written
 from bot.model import Finding, LocatedEdit
 
 __all__ = ["Lines", "diff", "replaced"]
@@ -31,7 +31,7 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
 
 def replaced(finding: Finding, files: Mapping[str, bytes]) -> tuple[Lines, ...]:
     """The lines that the edits of a finding replace, in order; none where they cannot be applied to ``files`` as they are."""
-    if not plan([finding], files, unsafe=True).mended:
+    if not applies(finding, files):
         return ()
     by_path: dict[str, list[LocatedEdit]] = {}
     for edit in finding.edits:
@@ -49,8 +49,8 @@ def _of_file(path: str, edits: Sequence[LocatedEdit], data: bytes) -> list[Lines
         whole = ended and edit.end > edit.start and data[edit.end - 1 : edit.end] == b"\n"
         end = edit.end if whole else _line_end(data, edit.end)
         if groups and begin < groups[-1][1]:
-            start, before, together = groups[-1]
-            groups[-1] = (start, max(before, end), [*together, edit])
+            start, reached, together = groups[-1]
+            groups[-1] = (start, max(reached, end), [*together, edit])
         else:
             groups.append((begin, end, [edit]))
     out: list[Lines] = []
@@ -60,13 +60,13 @@ def _of_file(path: str, edits: Sequence[LocatedEdit], data: bytes) -> list[Lines
         for edit in reversed(together):
             after[edit.start - begin : edit.end - begin] = written(edit).encode()
         first = data.count(b"\n", 0, begin) + 1
-        before = _lines(data[begin:end])
+        lines = _lines(data[begin:end])
         out.append(
             Lines(
                 path=path,
                 first=first,
-                last=first + len(before) - 1,
-                before=before,
+                last=first + len(lines) - 1,
+                before=lines,
                 after=_lines(bytes(after)),
                 above=_lines(data[max(_up(data, begin), done) : begin]),
                 below=_lines(data[end : min(_down(data, end), following)]),
