@@ -15,12 +15,16 @@ A case is one text archive. Its head is TOML; each file follows a line ``-- path
     [registry."%{core}"."1.2.3"]           # what the registry has (anything else: it has not)
     manifest = { exports = { "." = "./index.js" } }
     files = ["index.js"]
+    [change]                               # a pull request is judged
+    approved = {"@sam" = "", "@acme/team" = "kim"}    # who approves; of approvers that are not here nobody knows
     -- package.json --
     { ... }
+    -- ringfence.toml (before) --          # a file of the gate as it was before the change
 
 Placeholders are filled in from the policy in force: ``%{core}`` is an open package's name,
 ``%{open.packages:core}`` the same at length, ``%{{x}}`` its pattern, ``%{private.packages:billing}`` the first pattern of any policy
-list with its wildcard replaced, ``%{integrity:NAME@VERSION}`` the integrity that the case's registry gives.
+list with its wildcard replaced, ``%{integrity:NAME@VERSION}`` the integrity that the case's registry gives,
+``%{mark:RULE|PACKAGE|SUBJECT}`` how the baseline knows a finding.
 """
 
 from __future__ import annotations
@@ -36,19 +40,27 @@ from typing import Any
 
 import msgspec
 
+from bot.baseline import BASELINE_FILE
+from bot.baseline import mark as baseline_mark
+from bot.baseline import read as read_baseline
 from bot.engine import Renderer, judge_all, located
 from bot.errors import RingfenceError
 from bot.factcache import FactCache
 from bot.load import load
-from bot.model import Finding, NotChecked
-from bot.names import PackageName, RepoName
+from bot.model import Finding, Hit, NotChecked, Place
+from bot.names import PackageName, RepoName, matches_any
 from bot.policy import Policy, PolicyTables, Side
 from bot.rule import (
     Absent,
+    Approval,
+    AskApproval,
+    AskChanged,
     AskPackage,
     AskParsed,
     AskPublished,
     AskVersion,
+    Changed,
+    ChangedFile,
     Key,
     PackageFacts,
     ParsedFile,
@@ -104,6 +116,7 @@ def cases_of(rule: Rule) -> Iterator[Case]:
 
 
 _FILE = re.compile(r"^-- (.+) --$", re.MULTILINE)
+_BEFORE = " (before)"
 _PLACEHOLDER = re.compile(r"%\{([^{}]+)\}")
 
 
@@ -134,6 +147,9 @@ class _Names:
         self._exact: dict[str, str] = {}
 
     def fill(self, inside: str) -> str:
+        if inside.startswith("mark:"):
+            rule, package, subject = inside.removeprefix("mark:").split("|")
+            return baseline_mark(rule, Hit(place=Place(""), package=package, subject=subject, message="", remedy=""))
         key, _, stem = inside.rpartition(":")
         if key == "integrity":
             return integrity(stem)
@@ -186,11 +202,17 @@ def run_case(case: Case, rules: Sequence[Rule], policy: Policy) -> Outcome:
         return Outcome(case=case, status="failed", detail=f"the case cannot be read: {error}")
     wanted = {case.rule, *head.get("with", ())}
     chosen = [rule for rule in rules if rule.id in wanted]
+    before = {path.removesuffix(_BEFORE): files.pop(path) for path in list(files) if path.endswith(_BEFORE)}
     identity = head.get("identity")
     source = Memory(files, identity=RepoName.parse(identity) if identity else None, folder=head.get("folder"))
     loaded = load(source, in_force, FactCache(None))
     judged = judge_all(
-        chosen, loaded.repo, in_force, lambda keys: _answers(keys, head.get("registry", {}), files), loaded.not_checked
+        chosen,
+        loaded.repo,
+        in_force,
+        lambda keys: _answers(keys, head, files, before),
+        loaded.not_checked,
+        read_baseline(files[BASELINE_FILE]) if BASELINE_FILE in files else None,
     )
     renderer = Renderer(lambda path: files.get(path), public=False)
     findings = tuple(f for f in located(judged, renderer) if f.rule == case.rule and not f.waived)
@@ -259,9 +281,13 @@ def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _answers(keys: Sequence[Key], registry: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[Key, object]:
+def _answers(
+    keys: Sequence[Key], head: Mapping[str, Any], files: Mapping[str, bytes], before: Mapping[str, bytes]
+) -> dict[Key, object]:
     from bot.readers.javascript.imports import parse_imports
 
+    registry: Mapping[str, Any] = head.get("registry", {})
+    approved: Mapping[str, str] = head.get("change", {}).get("approved", {})
     answers: dict[Key, object] = {}
     for key in keys:
         if isinstance(key, AskParsed):
@@ -269,7 +295,23 @@ def _answers(keys: Sequence[Key], registry: Mapping[str, Any], files: Mapping[st
             answers[key] = ParsedFile(path=key.path, imports=found.imports, broken=found.broken)
         elif isinstance(key, AskVersion | AskPackage | AskPublished):
             answers[key] = _registry_answer(key, registry)
+        elif isinstance(key, AskChanged):
+            answers[key] = _changed(key, files, before) if "change" in head else Changed()
+        elif isinstance(key, AskApproval):
+            nobody_knows = Unknown(reason="approval-unknown", detail="the case does not say")
+            answers[key] = Approval(by=approved[key.approver]) if key.approver in approved else nobody_knows
     return answers
+
+
+def _changed(key: AskChanged, files: Mapping[str, bytes], before: Mapping[str, bytes]) -> Changed:
+    asked = [path for path in sorted({*files, *before}) if path in key.paths or matches_any(path, key.patterns)]
+    return Changed(
+        files=tuple(
+            ChangedFile(path=path, before=before.get(path), after=files.get(path))
+            for path in asked
+            if before.get(path) != files.get(path)
+        )
+    )
 
 
 def _registry_answer(key: AskVersion | AskPackage | AskPublished, registry: Mapping[str, Any]) -> object:

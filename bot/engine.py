@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from bot.baseline import Baseline, Entry, match
 from bot.errors import debugging
 from bot.model import (
     Again,
@@ -34,7 +35,7 @@ from bot.model import (
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
-from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
+from bot.rule import AskBaselineUse, AskWaiverUse, BaselineUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
 
 if TYPE_CHECKING:
@@ -64,12 +65,17 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge_all(
-    rules: Sequence[Rule], repo: Repo, policy: Policy, fetch: Fetch, unread: Sequence[NotChecked] = ()
+    rules: Sequence[Rule],
+    repo: Repo,
+    policy: Policy,
+    fetch: Fetch,
+    unread: Sequence[NotChecked] = (),
+    baseline: Baseline | None = None,
 ) -> Judged:
     """Judge a repository by every rule that policy leaves on.
 
     A rule that asks for what is not there is judged again when it is, in at most four rounds; what is still
-    open then is `Unknown`. ``unread`` is what loading could not read.
+    open then is `Unknown`. ``unread`` is what loading could not read, ``baseline`` the repository's own where it counts.
     """
     not_run = [NotRun(rule=r.id, reason="off by policy") for r in rules if policy.severity(r.id, r.severity) is None]
     active = [rule for rule in rules if policy.severity(rule.id, rule.severity) is not None]
@@ -96,17 +102,19 @@ def judge_all(
                 again.append(rule)
         if not asked:
             break
-        outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse)]
+        outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse | AskBaselineUse)]
         if outside:
             answers: Mapping[Key, object] = fetch(outside) if round_number < _ROUNDS else {}
             nothing = Unknown(reason="not-answered", detail="nothing answered this question")
             for key in outside:
                 facts[key] = answers.get(key, nothing)
         else:
-            # Only the uses of waivers are left: everything else has been judged.
+            # Only the uses of waivers and of the baseline are left: everything else has been judged.
             for key in asked:
                 if isinstance(key, AskWaiverUse):
                     facts[key] = _use_of(policy.tables.waiver[key.index], active, verdicts, unread, policy)
+                elif isinstance(key, AskBaselineUse):
+                    facts[key] = _use_of_baseline(baseline, active, verdicts, unread)
         todo = again
 
     hits: list[tuple[Rule, Severity, Hit]] = []
@@ -189,8 +197,8 @@ def _speaks_of(pattern: str, package: PackageName) -> bool:
 
 
 def _waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
-    if rule == "waiver":
-        return None  # a waiver cannot waive the rule that watches waivers
+    if rule in ("waiver", "stale-baseline"):
+        return None  # a waiver cannot waive the rules that watch exceptions
     for waiver in waivers_for(rule, hit.place.path, hit.package, policy):
         if waiver.reason.strip() and waiver.owner.strip() and waiver.expires and waiver.expires >= policy.today:
             return waiver
@@ -212,9 +220,38 @@ def _use_of(
         for hit in verdict.hits
         if any(w is waiver for w in waivers_for(waiver.rule, hit.place.path, hit.package, policy))
     )
-    problems = [*verdict.not_checked, *unread]
+    problems = [*verdict.not_checked, *(p for p in unread if p.rule in ("", waiver.rule))]
     concerned = [p for p in problems if waiver.path is None or not p.path or matches_any(p.path, (waiver.path,))]
     return WaiverUse(matched=matched, judged=not concerned and not verdict.not_run)
+
+
+# -- the baseline --------------------------------------------------------------------------------
+
+
+def _use_of_baseline(
+    baseline: Baseline | None, active: Sequence[Rule], verdicts: Mapping[str, Verdict], unread: Sequence[NotChecked]
+) -> BaselineUse:
+    if baseline is None:
+        return BaselineUse()
+    hits = [(rule.id, hit) for rule in active for hit in verdicts[rule.id].hits]
+    judged = {rule.id: verdicts[rule.id] for rule in active if not verdicts[rule.id].not_run}
+    gone: list[tuple[int, Entry]] = []
+    for index, count in match(baseline, hits).left.items():
+        entry = baseline.entries[index]
+        verdict = judged.get(entry.rule)
+        problems = (*verdict.not_checked, *unread) if verdict is not None else ()
+        if verdict is not None and not any(_may_hide(problem, entry) for problem in problems):
+            gone.append((index, msgspec.structs.replace(entry, count=count)))
+    return BaselineUse(size=baseline.size, gone=tuple(gone))
+
+
+def _may_hide(problem: NotChecked, entry: Entry) -> bool:
+    """Whether what was not checked may be why a finding is not there: manifests and locks govern what lies beside and below
+    them."""
+    if problem.rule not in ("", entry.rule):
+        return False
+    folder = problem.path.rpartition("/")[0]
+    return not folder or entry.path == problem.path or entry.path.startswith(folder + "/")
 
 
 # -- words and places ----------------------------------------------------------------------------
@@ -408,18 +445,23 @@ def located(
     renderer: Renderer,
     *,
     before: Counter[str] | None = None,
+    baseline: Baseline | None = None,
 ) -> list[Finding]:
     """The findings of a run. ``before`` counts the base's fingerprints: a finding that the base had is not introduced.
+    Without a base, one that the ``baseline`` covers is not.
 
     What many members share is folded here, after waivers and the base have had their say about each.
     """
     left = Counter(before) if before is not None else Counter[str]()
+    covered: Container[int] = ()
+    if before is None and baseline is not None:
+        covered = match(baseline, [(rule.id, hit) for rule, _, hit in judged.hits]).covered.keys()
     findings: list[Finding] = []
     shared: dict[tuple[str, str, bool, str], list[tuple[Rule, Severity, Hit, Waiver | None]]] = {}
     for index, (rule, severity, hit) in enumerate(judged.hits):
         mark = fingerprint(rule.id, hit)
-        known = left[mark] > 0
-        if known:
+        known = left[mark] > 0 or index in covered
+        if left[mark] > 0:
             left[mark] -= 1
         waiver = judged.waived.get(index)
         if hit.fold:

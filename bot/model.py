@@ -252,7 +252,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     subject: Annotated[str, Meta(description="What the finding is about: a specifier, a field, a file.")] = ""
     introduced: Annotated[
-        bool, Meta(description="False for what the base had already: shown, but it does not decide.")
+        bool,
+        Meta(description="False for what the base had already, or the baseline holds: shown, but it does not decide."),
     ] = True
     private: Annotated[bool, Meta(description="It speaks of a private name; in a public report that is left out.")] = (
         False
@@ -306,7 +307,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Annotated[int, Meta(description="Warnings that decide.")] = 0
     notes: Annotated[int, Meta(description="Notes that decide.")] = 0
     waived: Annotated[int, Meta(description="Findings that a waiver covers.")] = 0
-    before: Annotated[int, Meta(description="Findings that the base had already.")] = 0
+    before: Annotated[int, Meta(description="Findings that the base had already, or the baseline holds.")] = 0
+    baseline: Annotated[int, Meta(description="How many findings the repository's baseline holds: its size.")] = 0
     files: Annotated[int, Meta(description="Source files that were looked at.")] = 0
     ignored: Annotated[int, Meta(description="Tracked files that policy leaves out.")] = 0
     judged: Annotated[int, Meta(description="Facts judged, summed over the rules.")] = 0

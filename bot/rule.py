@@ -15,6 +15,7 @@ from typing import Final, overload
 
 import msgspec
 
+from bot.baseline import Entry
 from bot.facts.manifest import Declaration
 from bot.facts.module import Import
 from bot.model import Severity, Verdict
@@ -25,12 +26,19 @@ from bot.repo import Repo
 __all__ = [
     "PENDING",
     "Absent",
+    "Approval",
+    "AskApproval",
+    "AskBaselineUse",
+    "AskChanged",
     "AskCommitted",
     "AskPackage",
     "AskParsed",
     "AskPublished",
     "AskVersion",
     "AskWaiverUse",
+    "BaselineUse",
+    "Changed",
+    "ChangedFile",
     "Committed",
     "Key",
     "Known",
@@ -84,7 +92,36 @@ class AskCommitted(msgspec.Struct, frozen=True):
     path: str
 
 
-Key = AskVersion | AskPackage | AskPublished | AskParsed | AskCommitted | AskWaiverUse
+class AskBaselineUse(msgspec.Struct, frozen=True):
+    """What the repository's baseline did in this run -> `BaselineUse`. Answered when all else is judged."""
+
+
+class AskChanged(msgspec.Struct, frozen=True):
+    """Which of these files a pull request changes -> `Changed`. ``paths`` are those of the judged root, ``patterns`` (of
+    workflows) are held against paths from the top of the git repository."""
+
+    paths: tuple[str, ...]
+    patterns: tuple[str, ...]
+
+
+class AskApproval(msgspec.Struct, frozen=True):
+    """Who of an approver that policy names (``@user``, ``@organisation/team``) approves the pull request as it stands
+    -> `Approval`."""
+
+    approver: str
+
+
+Key = (
+    AskVersion
+    | AskPackage
+    | AskPublished
+    | AskParsed
+    | AskCommitted
+    | AskWaiverUse
+    | AskBaselineUse
+    | AskChanged
+    | AskApproval
+)
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +201,37 @@ class WaiverUse(msgspec.Struct, frozen=True, kw_only=True):
     judged: bool
 
 
+class BaselineUse(msgspec.Struct, frozen=True, kw_only=True):
+    """``size`` findings are in the baseline; ``gone`` are its entries (index, entry) with findings that are not there any
+    more, where their rule judged all it could."""
+
+    size: int = 0
+    gone: tuple[tuple[int, Entry], ...] = ()
+
+
+class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a change touches, by its path from the top of the git repository: its bytes before and after, None where
+    it is not there."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pull request changes; ``files`` is None where no pull request is judged. ``folder`` is where the judged root stands
+    in the git repository, ``""`` for the repository itself."""
+
+    files: tuple[ChangedFile, ...] | None = None
+    folder: str = ""
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """``by`` is who approves, ``""`` for nobody."""
+
+    by: str = ""
+
+
 class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that could not be had. ``reason`` is a NotChecked code (``registry-unreachable``,
     ``offline``, ``integrity-mismatch``, ``too-large``, ``malformed``, ...), ``detail`` one sentence."""
@@ -204,6 +272,12 @@ class Known:
     def __call__(self, key: AskCommitted) -> Committed | Unknown | Pending: ...
     @overload
     def __call__(self, key: AskWaiverUse) -> WaiverUse | Unknown | Pending: ...
+    @overload
+    def __call__(self, key: AskBaselineUse) -> BaselineUse | Unknown | Pending: ...
+    @overload
+    def __call__(self, key: AskChanged) -> Changed | Unknown | Pending: ...
+    @overload
+    def __call__(self, key: AskApproval) -> Approval | Unknown | Pending: ...
     def __call__(self, key: Key) -> object:
         """The answer to a key, or `PENDING` once and the answer in the next round."""
         found = self._facts.get(key, PENDING)

@@ -24,6 +24,8 @@ _RULES = (
     "reach.path_escape",
     "identity.waiver",
     "identity.idle_policy",
+    "identity.stale_baseline",
+    "identity.gate_change",
 )
 
 
@@ -37,7 +39,6 @@ ALL: tuple[Rule, ...] = tuple(_rule(name) for name in _RULES)
 # Rules that policies may already speak of and that this version does not have: listed as not run.
 PLANNED: tuple[str, ...] = (
     "claimable-name",
-    "gate-change",
     "override",
     "patched-package",
     "withdrawn-release",

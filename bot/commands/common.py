@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from bot import __version__
+from bot.baseline import BASELINE_FILE, Baseline
+from bot.baseline import read as read_baseline
 from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
@@ -25,11 +27,14 @@ from bot.names import PackageName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
 from bot.rule import (
+    AskApproval,
+    AskChanged,
     AskCommitted,
     AskPackage,
     AskParsed,
     AskPublished,
     AskVersion,
+    Changed,
     Committed,
     Key,
     ParsedFile,
@@ -45,21 +50,40 @@ if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo"]
+__all__ = ["Document", "Opened", "Options", "Progress", "Run", "check", "no_overlay", "open_repo"]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was read elsewhere: its name for messages, and its bytes."""
+
+    name: str
+    data: bytes
 
 
 _BASES_MAX = 8  # merge bases that a change is held against
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says about one check. Paths are the user's own."""
+    """What the command line says about one check. Paths are the user's own.
+
+    Where a commit of a bare repository is judged, ``folder`` is the root in it. ``against`` is the commit that the change is held
+    against, where that is not the merge base of ``base``; ``trusted`` the one whose policy and baseline count, where
+    that is not ``base``. ``pull`` answers what rules ask of a pull request. ``unread`` could not be read before the check
+    began, and ``allow`` are reasons that are allowed whatever policy says.
+    """
 
     path: Path = msgspec.field(default_factory=Path)
-    policy: Path | None = None
-    overlay: Path | None = None
+    folder: str = ""
+    policy: Path | Document | None = None
+    overlay: Path | Document | None = None
     open_patterns: tuple[str, ...] = ()
     revision: str | None = None
     base: str | None = None
+    against: str | None = None
+    trusted: str | None = None
+    pull: Callable[[Sequence[AskChanged | AskApproval]], Mapping[Key, object]] | None = None
+    unread: tuple[NotChecked, ...] = ()
+    allow: tuple[str, ...] = ()
     offline: bool = False
     cache: bool = True
     only: tuple[str, ...] = ()
@@ -76,10 +100,16 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
     policy: Policy
     documents: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    baseline: Baseline | None = None
+    unread: tuple[NotChecked, ...] = ()
+    requested: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70)."""
+    """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70).
+
+    ``requested`` are the waivers that the change brings, a sentence each; ``mended`` counts findings of the base that it takes away.
+    """
 
     report: Report
     crashed: bool = False
@@ -87,6 +117,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     repo: Repo | None
     notices: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
+    baseline: Baseline | None = None
+    grants_baseline: bool = True
+    requested: tuple[str, ...] = ()
+    mended: int = 0
 
 
 class Progress:
@@ -117,12 +151,15 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     """Open a source and load the policy in force for it."""
     from bot.policy_file import load_policy
 
-    source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
+    source = _open(options, revision or options.revision, disk=options.disk)
     documents: dict[str, bytes] = {}
 
-    def given(path: Path | None, what: str, label: str = "") -> tuple[str, bytes] | None:
+    def given(path: Path | Document | None, what: str, label: str = "") -> tuple[str, bytes] | None:
         if path is None:
             return None
+        if isinstance(path, Document):
+            documents[label or path.name] = path.data
+            return label or path.name, path.data
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -154,18 +191,79 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         vouched=vouched,
         folder=source.label,
     )
-    if options.base is not None:
-        policy = _with_changed_waivers(source, policy)
-    return Opened(source=source, policy=policy, documents=documents)
+    baseline, unread, notes = _baseline_of(options, source, policy)
+    if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
+        unread += (no_overlay("it is not given here"),)  # who allows that has one
+    requested: tuple[str, ...] = ()
+    if options.base is not None or options.trusted is not None:
+        policy, requested = _with_changed_waivers(source, policy)
+    if notes or requested:
+        policy = msgspec.structs.replace(policy, notes=policy.notes + notes + requested)
+    return Opened(
+        source=source,
+        policy=policy,
+        documents=documents,
+        baseline=baseline,
+        unread=options.unread + unread,
+        requested=requested,
+    )
 
 
-def _with_changed_waivers(source: Source, policy: Policy) -> Policy:
-    """The policy with what a change does to waivers: those that it brings are requests, without effect until they are merged;
-    those that it takes away count to the last."""
+def no_overlay(why: str) -> NotChecked:
+    """What is not known without the private overlay."""
+    return NotChecked(
+        reason="no-overlay",
+        subject="private names",
+        detail=f"the private overlay is not there: {why}",
+        remedy="Give it with --overlay or RINGFENCE_OVERLAY. A fork's pull request has no secrets: it is judged again on push.",
+        rule="reversed-dependency",
+    )
+
+
+def _open(options: Options, revision: str | None, *, disk: bool = False) -> Source:
+    return open_source(options.path, revision=revision, disk=disk, folder=options.folder)
+
+
+def _baseline_of(
+    options: Options, source: Source, policy: Policy
+) -> tuple[Baseline | None, tuple[NotChecked, ...], tuple[str, ...]]:
+    """The repository's baseline where policy grants one; what could not be read of it, and what has no effect."""
+    # Held against a base, nothing is folded by it: what counts is what the change leaves of it.
+    trusted = _open(options, options.trusted) if options.trusted and not options.base else None
+    try:
+        data = (trusted or source).read(BASELINE_FILE)
+        if "baseline" in policy.tables.gate.repository_may:
+            return read_baseline(data), (), ()
+        return None, (), (f"{BASELINE_FILE} has no effect: policy does not grant `baseline` in gate.repository_may",)
+    except LinkedError:
+        error = ReadError("symbolic-link", "the baseline is a symbolic link, and links are never followed")
+    except MissingObjectError:
+        return None, (), ()
+    except TooLargeError:
+        error = ReadError("too-large", "the baseline is too large")
+    except ReadError as found:
+        error = found
+    finally:
+        if trusted is not None:
+            trusted.close()
+    problem = NotChecked(
+        reason=error.reason,
+        subject=BASELINE_FILE,
+        detail=error.detail,
+        remedy=error.remedy,
+        path=BASELINE_FILE,
+        line=error.line or 0,
+    )
+    return None, (problem,), ()
+
+
+def _with_changed_waivers(source: Source, policy: Policy) -> tuple[Policy, tuple[str, ...]]:
+    """The policy with what a change does to waivers: those that it brings are requests, a sentence each, without effect until
+    they are merged; those that it takes away count to the last."""
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
     except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return policy
+        return policy, ()
     waivers = tables.get("waiver", ())
     said = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
     requests = tuple(
@@ -180,7 +278,7 @@ def _with_changed_waivers(source: Source, policy: Policy) -> Policy:
         and f"waiver.{index}" in policy.places
         and policy.places[f"waiver.{index}"].path == POLICY_FILE
     )
-    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving)
+    return msgspec.structs.replace(policy, leaving=leaving), requests
 
 
 def _is_waiver(value: object) -> bool:
@@ -197,12 +295,14 @@ def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | N
     vouched = False
     try:
         own = _policy_of(source)
-        if options.base is not None:
-            tip = open_source(options.path, revision=options.base)
+        trusted = options.trusted or options.base
+        if trusted is not None:
+            tip = _open(options, trusted)
             try:
                 at_tip = _policy_of(tip)
                 vouched = at_tip is not None
-                own = at_tip if vouched else own  # the change that brings the first policy is judged by it
+                # The change that brings the first policy is judged by it; beside an organisation's it is not the first.
+                own = own if at_tip is None and options.policy is None else at_tip
             except LinkedError:
                 pass  # a link was no policy: the change that mends it brings the first
             finally:
@@ -218,7 +318,7 @@ def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | N
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
     named = options.policy
-    if named is not None and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
+    if isinstance(named, Path) and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
         own = None  # named as the organisation's, it says everything once
     return (None if own is None else (POLICY_FILE, own)), vouched
 
@@ -255,11 +355,11 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             judgement = _judge(opened.source, opened, options, chosen, cache, outside, progress)
             judged = judgement.judged
             before, known = None, None
-            if options.base is not None:
+            if options.base is not None or options.against is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests = outside.requests
         renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
-        findings = located(judged, renderer, before=before)
+        findings = located(judged, renderer, before=before, baseline=opened.baseline)
         judgement.keep(renderer.places)
     finally:
         cache.close()
@@ -274,7 +374,12 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         findings,
         [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
-        Summary(requests=requests, parsed=judgement.parsed, seconds=round(time.monotonic() - began, 3)),
+        Summary(
+            requests=requests,
+            parsed=judgement.parsed,
+            seconds=round(time.monotonic() - began, 3),
+            baseline=opened.baseline.size if opened.baseline is not None else 0,
+        ),
     )
     if options.public:
         report = _screened(report, policy)
@@ -285,7 +390,16 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         repo=judgement.repo,
         notices=outside.notices,
         private_names=policy.private_names if options.public else (),
+        baseline=opened.baseline,
+        grants_baseline="baseline" in policy.tables.gate.repository_may,
+        requested=opened.requested,
+        mended=_mended(before, judged) if not report.not_checked else 0,
     )
+
+
+def _mended(before: Counter[str] | None, judged: Judged) -> int:
+    """How many findings of the base are not there any more; what could not be judged may hide some."""
+    return ((before or Counter()) - Counter(fingerprint(rule.id, hit) for rule, _, hit in judged.hits)).total()
 
 
 class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -308,13 +422,20 @@ def _judge(
     cache: FactCache,
     outside: _Outside,
     progress: Progress,
+    *,
+    change: bool = True,
 ) -> _Judgement:
-    """Judge a source by the policy that was opened, as far as the last run did not."""
+    """Judge a source by the policy that was opened, as far as the last run did not.
+
+    ``change``: it is what is judged, not the base of it.
+    """
     policy = opened.policy
     documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
-    leaving = str(sorted(policy.leaving)).encode()
-    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns), leaving])
-    recalled = last.recall(outside.fetcher(source), outside.closed)
+    documents += [repr((opened.baseline, opened.unread, sorted(policy.leaving))).encode(errors="surrogateescape")]
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
+    fetch = outside.fetcher(source, change=change)
+    # Who approves what is nothing to remember.
+    recalled = last.recall(fetch, outside.closed) if options.pull is None else None
     if recalled is not None:
         return _Judgement(
             judged=recalled.judged,
@@ -326,14 +447,14 @@ def _judge(
         )
     loaded = load(source, policy, cache, progress)
     outside.watch(loaded.repo)
-    judged = judge_all(rules, loaded.repo, policy, outside.fetcher(source), loaded.not_checked)
+    judged = judge_all(rules, loaded.repo, policy, fetch, (*loaded.not_checked, *opened.unread), opened.baseline)
     return _Judgement(
         judged=judged,
         files=loaded.repo.files,
         ignored=loaded.ignored,
         parsed=sum(isinstance(key, AskParsed) for key in judged.facts),
         repo=loaded.repo,
-        keep=lambda places: last.keep(loaded, judged, places),
+        keep=lambda places: last.keep(loaded, judged, places) if options.pull is None else None,
     )
 
 
@@ -412,8 +533,8 @@ class _Outside:
 
         self._may_ask.append(may_ask)
 
-    def fetcher(self, source: Source) -> Fetch:
-        """The engine's ``fetch`` for one source."""
+    def fetcher(self, source: Source, *, change: bool = True) -> Fetch:
+        """The engine's ``fetch`` for one source; a base is no ``change``."""
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
             answers: dict[Key, object] = {}
@@ -421,6 +542,11 @@ class _Outside:
             if files:
                 answers.update(self._parse(source, files))
             answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
+            gate = [key for key in keys if isinstance(key, AskChanged | AskApproval)]
+            if gate and change and self._options.pull is not None:
+                answers.update(self._options.pull(gate))
+            elif gate:
+                answers.update({key: Changed() for key in gate if isinstance(key, AskChanged)})
             rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished)]
             if rest:
                 answers.update(self._ask(rest))
@@ -482,21 +608,23 @@ def _base(
     from bot.sources.git import bare_repository_of, git, repository_of, resolve_revision
 
     top = repository_of(options.path.resolve()) or bare_repository_of(options.path.resolve())
-    if top is None or options.base is None:
+    if top is None:
         raise RingfenceError("--base needs a git repository", where=str(options.path), remedy="Leave --base out.")
-    tip = resolve_revision(top, options.base)
-    against = head.source.revision or "HEAD"
+    tip = resolve_revision(top, options.against or options.base or "HEAD")
+    change = head.source.revision or "HEAD"
     try:
         # Branches that were merged into each other have several: what one of them had is not new.
-        bases = git(top, "merge-base", "--all", tip, against).decode().split() or [tip]
+        bases = [tip] if options.against else git(top, "merge-base", "--all", tip, change).decode().split() or [tip]
     except RingfenceError:
         bases = [tip]  # no common history here (a shallow clone): the tip itself is what the change is held against
     marks, known = Counter[str](), Counter[tuple[str, ...]]()
     for base in bases[:_BASES_MAX]:
-        source = open_source(options.path, revision=base)
+        source = _open(options, base)
         source.folder = head.source.folder
         moves = Moves(_renames(base, head.source.revision, options))
-        judgement = _judge(source, head, options, rules, cache, outside, progress)
+        baseline, _, _ = _baseline_of(msgspec.structs.replace(options, trusted=None), source, head.policy)
+        opened = msgspec.structs.replace(head, baseline=baseline, unread=())
+        judgement = _judge(source, opened, options, rules, cache, outside, progress, change=False)
         judged = judgement.judged
         judgement.keep(Places())
         marks |= Counter(
@@ -520,7 +648,8 @@ def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     from bot.sources.git import git, settings_of
 
     where = root_of_path(options.path)
-    options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", "--relative"]
+    below = f"--relative={options.folder}/" if options.folder else "--relative"
+    options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", below]
     commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
         git(
@@ -547,10 +676,10 @@ def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
 # -- the report ----------------------------------------------------------------------------------
 
 
-def _allowed(problem: NotChecked, policy: Policy) -> bool:
+def _allowed(problem: NotChecked, granted: Sequence[str]) -> bool:
     if problem.reason == "internal-error":
         return False
-    for allowed in policy.tables.not_checked.allow:
+    for allowed in granted:
         reason, _, detail = allowed.partition(":")
         if problem.reason == reason and (
             not detail or problem.subject == detail or problem.subject.endswith("/" + detail)
@@ -575,8 +704,9 @@ def _report(
 ) -> Report:
     policy = opened.policy
     decides = [f for f in findings if f.introduced and not f.waived]
-    open_questions = [p for p in not_checked if not _allowed(p, policy)]
-    allowed = [p for p in not_checked if _allowed(p, policy)]
+    granted = policy.tables.not_checked.allow + options.allow
+    open_questions = [p for p in not_checked if not _allowed(p, granted)]
+    allowed = [p for p in not_checked if _allowed(p, granted)]
     if known is not None:
         # What the base could not check either is not this change's doing: shown, not deciding.
         left = Counter(known)
@@ -602,12 +732,13 @@ def _report(
         parsed=measured.parsed,
         requests=measured.requests,
         seconds=measured.seconds,
+        baseline=measured.baseline,
     )
     return Report(
         version=__version__,
         repository=str(opened.source.identity or opened.source.folder or _folder(opened.source)),
         revision=opened.source.revision,
-        base=options.base or "",
+        base=options.base or (options.against or "")[:12],
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,

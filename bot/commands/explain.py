@@ -222,7 +222,7 @@ def _finding(finding: Finding, rules: Sequence[Rule], colour: bool, width: int) 
     if finding.waived:
         out += wrapped(printable(finding.waived), width, first="  waived: ", rest="  ")
     if not finding.introduced:
-        out.append("  It was there before the base, and does not decide.")
+        out.append("  It was there before (the base or the baseline has it), and does not decide.")
     if finding.edits:
         out += ["", paint("The edits", bold=True)]
         for edit in finding.edits:

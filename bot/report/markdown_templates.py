@@ -137,6 +137,8 @@ def _remarks(report: Report, context: Context) -> list[str]:
             f"{plural(summary.before, 'finding')} {was} there before and {do} not decide"
             + (f" (held against {report.base})." if report.base else ".")
         )
+    if summary.baseline:
+        out.append(f"The baseline holds {plural(summary.baseline, 'finding')}.")
     if summary.waived:
         out.append(f"{plural(summary.waived, 'finding')} {'is' if summary.waived == 1 else 'are'} waived.")
     return out

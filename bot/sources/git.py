@@ -17,6 +17,7 @@ __all__ = [
     "Objects",
     "Settings",
     "bare_repository_of",
+    "configured",
     "git",
     "ignoring",
     "read_objects",
@@ -68,11 +69,17 @@ def settings_of(where: str | os.PathLike[str]) -> Settings:
         for driver in filters
         for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
     ]
-    # Not as -c name=value, since a name may hold an equals sign.
+    identity = RepoName.parse(url) if "://" in url or "@" in url else None
+    return Settings(identity, configured(settings))
+
+
+def configured(settings: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+    """The environment that gives git these settings: unlike ``-c name=value`` a name may hold an equals sign, and no
+    other process sees a value."""
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return Settings(RepoName.parse(url) if "://" in url or "@" in url else None, environment)
+    return environment
 
 
 def start(
