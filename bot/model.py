@@ -109,8 +109,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     specifier, a field, a file) and with rule, package and path makes the fingerprint: it must hold no
     line number and nothing that an unrelated change would move.
     ``package`` is the open package concerned, ``npm:@acme/x``, or empty. Hits of one rule with the same ``fold`` are one
-    trouble that many members share: reports show them as one finding with a list, each still counts on its own for
-    waivers and against a base.
+    trouble that many members share: reports show them as one finding with a list (of their places, or of their ``related`` where the
+    places are one), each still counts on its own for waivers and against a base.
     """
 
     place: Place
@@ -241,7 +241,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="16 hex digits of rule, package, subject and path: the same when lines move. "
-            "Two findings that are alike share it."
+            "Two findings that are alike share it, and so do those of one rule in one file that speak of private names."
         ),
     ]
     next: Annotated[

@@ -907,15 +907,15 @@ class _Merged:
     def _takes_away(self, key: str, patterns: tuple[str, ...]) -> bool:
         """Whether something that one of these patterns means is open by the other files, and not private."""
         tables = [self._before["open"], self._before["private"]]
-        opened, private = ([item for item in table.get(key, []) if item is not None] for table in tables)
+        opened, private = (tuple(item for item in table.get(key, []) if item is not None) for table in tables)
         words = [word for word in tables[1].get("names", []) if word is not None]
         if key == "members":
-            opened += [item for item in tables[0].get("published", []) if item is not None]
+            opened += tuple(item for item in tables[0].get("published", []) if item is not None)
         elif key == "repositories":
             patterns, opened, private = (tuple(map(same_repository, them)) for them in (patterns, opened, private))
             private += tuple(f"{owner}/{word.lower()}" for word in words for owner in ("*", "*/*"))
         else:
-            private += [name for word in words for name in (word, f"@*/{word}")]
+            private += tuple(name for word in words for name in (word, f"@*/{word}"))
             patterns, opened, private = (tuple(map(same_package, them)) for them in (patterns, opened, private))
         return any(common_text(pattern, opened, private) is not None for pattern in patterns)
 

@@ -412,7 +412,8 @@ def test_the_cache_follows_what_changes(shop: Repository, registry: LoopbackRegi
     assert check(shop).code == 0
     # The same blob in another place, and the same place with another blob.
     shop.commit({"lib/copy.js": shop.read("src/main.js")})
-    assert check(shop).report["counts"][-2]["judged"]["candidate paths"] == 0
+    judged = {count["rule"]: count["judged"] for count in check(shop).report["counts"]}
+    assert judged["path-escape"]["candidate paths"] == 0
     shop.commit({"src/main.js": 'import "../x.js"\n', "lib/deep/er/x.js": 'import "../../../../x.js"\n'})
     assert rules_of(check(shop).report) == [("path-escape", "lib/deep/er/x.js")]
     # The same blob, one folder higher: now it leaves the root.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import Content, Repository, check, policy, product, ringfence, rules_of, stock
+from tests.world import Content, Repository, check, npm_lock, policy, product, ringfence, rules_of, stock, without_time
 
 NAMING = '[naming]\nnpm = ["@acme/{x}"]\n[[naming.monorepo]]\nrepository = "acme/mono"\nmember = "apps/{x}"\n'
 
@@ -57,6 +58,61 @@ def test_a_waiver_for_one_member_covers_that_member_alone(tmp_path: Path) -> Non
     outcome = check(repository, "--rule", "naming-pair", "--offline", "--all")
     assert outcome.code == 1
     assert sorted(bool(f["waived"]) for f in outcome.report["findings"]) == [False, True]
+
+
+def test_what_many_members_lack_is_told_once_and_counts_one_by_one(tmp_path: Path) -> None:
+    waiver = '[[waiver]]\nrule = "undeclared-dependency"\npath = "apps/m0/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    files: dict[str, object] = {
+        "ringfence.toml": f'[open]\npackages = ["@acme/*"]\n{waiver}',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+    }
+
+    def member(number: int) -> dict[str, object]:
+        manifest = {"name": f"m{number}", "private": True, "dependencies": {}}
+        return {
+            f"apps/m{number}/package.json": manifest,
+            f"apps/m{number}/x.js": 'import "@acme/core"\nimport "@acme/ui"\n',
+        }
+
+    for number in range(8):
+        files |= member(number)
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "undeclared-dependency", "--offline")
+    report = check(repository, *only).report
+    # For each package: one that is waived, and one that seven members share.
+    assert [(f["location"]["path"], bool(f["waived"]), len(f["related"])) for f in report["findings"]] == [
+        ("apps/m0/package.json", True, 0),
+        ("apps/m0/package.json", True, 0),
+        ("apps/m1/package.json", False, 6),
+        ("apps/m1/package.json", False, 6),
+    ]
+    assert check(repository, *only, "--base", "HEAD").code == 0
+    repository.write(member(8))  # type: ignore[arg-type]
+    repository.git("add", "--all")
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    new = [f["location"]["path"] for f in done.report["findings"] if f["introduced"] and not f["waived"]]
+    assert new == ["apps/m8/package.json"] * 2
+
+
+def test_ghosts_of_one_pattern_are_told_once_and_count_one_by_one(tmp_path: Path) -> None:
+    files: dict[str, object] = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+    }
+    files |= {f"apps/g{number}/README.md": "" for number in range(6)}
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "ghost-member", "--offline", "--fail-on", "warning")
+    [finding] = check(repository, *only).report["findings"]
+    assert [place["location"]["path"] for place in finding["related"]] == [f"apps/g{number}" for number in range(6)]
+    shown = ringfence("check", repository.path, *only).out
+    assert all(f"apps/g{number}" in shown for number in range(6))
+    repository.write({"apps/g6/README.md": ""})
+    repository.git("add", "--all")
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    [new] = [f for f in done.report["findings"] if f["introduced"]]
+    assert "apps/g6" in new["message"]
 
 
 def test_a_waiver_speaks_of_one_ecosystem(tmp_path: Path) -> None:
@@ -166,6 +222,57 @@ def test_nothing_of_the_overlay_is_printed_in_public(tmp_path: Path, registry: L
     assert not [path for path in registry.paths() if SECRET in path or "secret" in path], "nor asked of a registry"
     private = ringfence("check", repository.path, "--overlay", overlay, "--private", "--all", "--format", format_)
     assert SECRET in private.out, "on a workstation the names are shown"
+
+
+def test_a_public_report_cannot_tell_one_private_name_from_another(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    """Whoever guesses a name, and runs the same check with the guess, sees nothing that confirms it."""
+    integrity = stock(registry)
+
+    def reported(secret: str, *arguments: str) -> dict[str, Any]:
+        overlay = tmp_path / "overlay.toml"
+        overlay.write_text(f'[private]\nnames = ["{secret}-todos"]\npackages = ["@{secret}/*"]\n')
+        open_one = {"name": "@acme/tool", "version": "1.0.0", "dependencies": {f"@{secret}/x": "1.0.0", "y": "1"}}
+        open_one["scripts"] = {"go": f"cd ../{secret}-todos && make", "run": f"npx @{secret}/y"}
+        lock = npm_lock(open_one, {f"@{secret}/x": {"version": "1.0.0"}, "y": {"version": "1.0.0"}})
+        files: dict[str, Content] = product(registry, integrity) | {
+            "tool/package.json": open_one,
+            "tool/package-lock.json": lock,
+            "tool/index.js": f'import "@{secret}/x/y"\nimport "@{secret}/z"\n',
+            "package.json": {"name": "shop", "private": True, "dependencies": {"@acme/core": f"npm:@{secret}/core@^1"}},
+            f"{secret}-todos/a.js": 'import "@acme/core/src/secret.js"\nimport "../../out"\n',
+        }
+        files["ringfence.toml"] = policy(registry).replace(
+            'packages = ["@acme/*"]', 'packages = ["@acme/*"]\nmembers = ["tool"]'
+        )
+        shutil.rmtree(tmp_path / "shop", ignore_errors=True)
+        report = check(Repository(tmp_path / "shop", files), "--overlay", overlay, *arguments).report
+        return without_time(report)
+
+    public = reported("zebra", "--public")
+    assert public == reported("zulus", "--public")
+    rules = [f["rule"] for f in public["findings"] if f["private"]]
+    assert rules.count("reversed-dependency") > 4
+    assert {"side-door-source"} < set(rules)
+    # What is shown to be passed on is the same on a workstation.
+    private = reported("zebra", "--private")
+    assert [f["fingerprint"] for f in private["findings"]] == [f["fingerprint"] for f in public["findings"]]
+    assert "zebra" in str(private)
+
+
+def test_another_private_name_in_the_place_of_a_known_one_is_new(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    """Though both have the fingerprint that is shown."""
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text('[private]\nnames = ["zebra-todos", "okapi-todos"]\n')
+
+    def manifest(secret: str) -> dict[str, object]:
+        return {"name": "@acme/tool", "version": "1.0.0", "dependencies": {f"@other/{secret}-todos": "1.0.0"}}
+
+    repository = Repository(tmp_path / "tool", {"ringfence.toml": policy(registry), "package.json": manifest("zebra")})
+    repository.git("checkout", "-q", "-b", "change")
+    repository.commit({"package.json": manifest("okapi")})
+    for mode in ("--public", "--private"):
+        report = check(repository, "--overlay", overlay, "--base", "main", mode).report
+        assert rules_of(report, introduced=True) == [("reversed-dependency", "package.json")]
 
 
 def test_a_fix_shows_nothing_private_in_a_log(

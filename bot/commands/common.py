@@ -358,7 +358,13 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             if options.base is not None or options.against is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests = outside.requests
-        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
+        renderer = Renderer(
+            _reader(opened),
+            public=options.public,
+            places=judgement.places,
+            again=options.again,
+            private_names=policy.private_names,
+        )
         findings = located(judged, renderer, before=before, baseline=opened.baseline)
         judgement.keep(renderer.places)
     finally:

@@ -19,7 +19,7 @@ from bot.policy import RegistryTable
 from bot.registry.cache import Cache
 from bot.registry.client import Client, Endpoint, Question
 from bot.registry.fetch import Answer, Ask, is_exact_version
-from bot.registry.integrity import Digest, digest_of_sha1_hex, strongest
+from bot.registry.integrity import Digest, digest_of
 from bot.registry.tarball import Limits, read_tarball
 from bot.rule import Absent, AskPackage, AskPublished, AskVersion, PackageFacts, Published, Released, Unknown
 
@@ -110,7 +110,8 @@ class Npm:
     ) -> None:
         """Put an answer to every key into ``heard``, and what else was learned on the way.
 
-        ``known`` may hold `Released` facts of an earlier day, which are enough to find a tarball.
+        ``known`` may hold `Released` facts, which are enough to find a tarball, and `Published` ones, which stand for as long
+        as their integrity is the registry's.
         """
 
         done = 0
@@ -142,7 +143,7 @@ class Npm:
                 return found
             released = found.answer
             heard.setdefault(version, found)
-        return await self._published(key, released)
+        return await self._published(key, released, known.get(key))
 
     async def _version(self, key: AskVersion) -> Heard:
         return await self._shared(
@@ -242,11 +243,8 @@ class Npm:
 
     # -- a tarball -------------------------------------------------------------------------
 
-    async def _published(self, key: AskPublished, released: Released) -> Heard:
-        if released.integrity:
-            digest = strongest(released.integrity)
-        else:
-            digest = digest_of_sha1_hex(released.shasum) if released.shasum else None
+    async def _published(self, key: AskPublished, released: Released, known: object) -> Heard:
+        digest = digest_of(released.integrity, released.shasum)
         if digest is None:
             return Heard(
                 Unknown(
@@ -254,6 +252,9 @@ class Npm:
                     detail=f"the registry gives no usable integrity for {key.package}@{key.version}",
                 )
             )
+        if isinstance(known, Published) and known.integrity == digest.text():
+            same = msgspec.structs.replace(known, mirrored=released.mirrored)
+            return Heard(same, self._place_of(released))
         async with self._tarballs:
             data = await asyncio.to_thread(self._cache.tarball, digest)
             if data is None:

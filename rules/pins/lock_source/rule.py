@@ -40,6 +40,8 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if entry.name not in names:
                 continue
             counts["open"] += 1
+            outcome: str
+            hit: Hit | None
             bundler = _bundler(lock, entry) if entry.bundled else None
             if bundler is not None and not is_open(bundler.name):
                 outcome, hit = "failed", _packed_hit(policy, lock, entry, bundler)
@@ -80,7 +82,7 @@ def _judged_locks(repo: Repo, policy: Policy) -> Iterator[tuple[Lock, list[Manif
 
 
 class _Asked:
-    """What the manifests of a lock ask for: ``pinned`` are the names that a private manifest pins to a version."""
+    """What the manifests of a lock ask for: ``pinned`` are the keys of entries that a private manifest pins to a version."""
 
     def __init__(self, repo: Repo, policy: Policy, lock: Lock, manifests: list[Manifest]) -> None:
         self.pinned: set[str] = set()
@@ -91,10 +93,14 @@ class _Asked:
                 continue
             private = repo.side_of(policy, manifest.path) is Side.PRIVATE
             for declaration in manifest.declarations:
-                if private and declaration.kind is Kind.EXACT:
-                    self.pinned.add(declaration.local)
-                if door(repo, policy, manifest, declaration) is not None:
-                    reached = resolve(lock, manifest.directory, manifest.name, declaration.local, declaration)
+                pinned = private and declaration.kind is Kind.EXACT
+                through = door(repo, policy, manifest, declaration) is not None
+                if not pinned and not through:
+                    continue
+                reached = resolve(lock, manifest.directory, manifest.name, declaration.local, declaration)
+                if pinned and reached is not None:
+                    self.pinned.add(reached.key)
+                if through:
                     if reached is not None:
                         self._keys.add(reached.key)
                     else:
@@ -281,7 +287,7 @@ def _elsewhere(lock: Lock, entry: LockEntry, asked: _Asked, problems: dict[str, 
         return "failed", None
     if entry.source is Source.WORKSPACE:
         # What a private member pins as a version and gets from the workspace was never installed as released.
-        if not names & asked.pinned:
+        if entry.key not in asked.pinned:
             return "linked", None
         return "failed", _hit(
             lock,
