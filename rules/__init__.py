@@ -23,6 +23,7 @@ _RULES = (
     "reach.deep_import",
     "reach.path_escape",
     "identity.waiver",
+    "identity.idle_policy",
     "identity.stale_baseline",
     "identity.gate_change",
 )

@@ -176,7 +176,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     overlay = options.overlay or (
         Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
     )
-    own = _own_policy(options, source)
+    own, vouched = _own_policy(options, source)
     if own is not None:
         documents[own[0]] = own[1]
     policy = load_policy(
@@ -188,17 +188,18 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
         rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
+        vouched=vouched,
         folder=source.label,
     )
+    requested: tuple[str, ...] = ()
+    if (options.trusted or options.base) is not None:
+        policy, requested = _with_changed_waivers(source, policy)
     baseline, unread, notes = _baseline_of(options, source, policy)
     if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
         unread += (no_overlay("it is not given here"),)  # who allows that has one
-    requested = _requested(options, source, policy)
-    if notes or requested:
-        policy = msgspec.structs.replace(policy, notes=policy.notes + notes + requested)
     return Opened(
         source=source,
-        policy=policy,
+        policy=msgspec.structs.replace(policy, notes=policy.notes + notes) if notes else policy,
         documents=documents,
         baseline=baseline,
         unread=options.unread + unread,
@@ -254,21 +255,28 @@ def _baseline_of(
     return None, (problem,), ()
 
 
-def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
-    """The waivers that a change brings: requests, without effect until they are merged."""
-    if options.base is None and options.trusted is None:
-        return ()
+def _with_changed_waivers(source: Source, policy: Policy) -> tuple[Policy, tuple[str, ...]]:
+    """The policy with what a change does to waivers, and a sentence for each that it brings: these are requests, without
+    effect until they are merged; those that it takes away count to the last."""
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
     except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return ()
+        return policy, ()
     waivers = tables.get("waiver", ())
-    brought = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
-    return tuple(
+    said = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
+    requests = tuple(
         f"a waiver for {waiver.rule} ({waiver.path or waiver.package or 'everything'}) is requested: it has no effect until it is merged"
-        for waiver in brought
+        for waiver in said
         if waiver not in policy.tables.waiver
     )
+    leaving = frozenset(
+        index
+        for index, waiver in enumerate(policy.tables.waiver)
+        if waiver not in said
+        and f"waiver.{index}" in policy.places
+        and policy.places[f"waiver.{index}"].path == POLICY_FILE
+    )
+    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving), requests
 
 
 def _is_waiver(value: object) -> bool:
@@ -279,8 +287,10 @@ def _is_waiver(value: object) -> bool:
     return True
 
 
-def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
-    """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
+def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | None, bool]:
+    """The repository's own file, and whether it is the base's: with a base, the one at the base's tip counts, so that a
+    change cannot move its own gate."""
+    vouched = False
     try:
         own = _policy_of(source)
         trusted = options.trusted or options.base
@@ -288,8 +298,9 @@ def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
             tip = _open(options, trusted)
             try:
                 at_tip = _policy_of(tip)
+                vouched = at_tip is not None
                 # The change that brings the first policy is judged by it; beside an organisation's it is not the first.
-                own = own if at_tip is None and options.policy is None else at_tip
+                own = at_tip if vouched or options.policy is not None else own
             except LinkedError:
                 pass  # a link was no policy: the change that mends it brings the first
             finally:
@@ -304,7 +315,10 @@ def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
         raise RingfenceError(
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
-    return None if own is None else (POLICY_FILE, own)
+    named = options.policy
+    if named is not None and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
+        own = None  # named as the organisation's, it says everything once
+    return (None if own is None else (POLICY_FILE, own)), vouched
 
 
 def _policy_of(source: Source) -> bytes | None:
@@ -342,7 +356,13 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             if options.base is not None or options.against is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests = outside.requests
-        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
+        renderer = Renderer(
+            _reader(opened),
+            public=options.public,
+            places=judgement.places,
+            again=options.again,
+            private_names=policy.private_names,
+        )
         findings = located(judged, renderer, before=before, baseline=opened.baseline)
         judgement.keep(renderer.places)
     finally:
@@ -415,6 +435,7 @@ def _judge(
     """
     policy = opened.policy
     documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
+    documents += [str(sorted(policy.leaving)).encode()]
     documents += [repr((opened.baseline, opened.unread)).encode(errors="surrogateescape")]
     last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
     fetch = outside.fetcher(source, change=change)
@@ -559,8 +580,13 @@ class _Outside:
                 self._cache,
                 offline=self._options.offline,
                 # Where nobody has said which names are open, none is.
-                is_open=lambda package: bool(self._may_ask) and all(may_ask(package) for may_ask in self._may_ask),
+                is_open=lambda package: (
+                    bool(self._may_ask)
+                    and all(may_ask(package) for may_ask in self._may_ask)
+                    and not self._policy.is_disputed(package)
+                ),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
+                may_say=self._policy.may_say,
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
 
