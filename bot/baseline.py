@@ -13,7 +13,8 @@ It is one JSON file at the repository's root, one entry a line, so that diffs an
     }
 
 ``mark`` is 16 hex digits of rule, package and subject: a finding's fingerprint without its path. The path says where
-the finding stood when it was written down; a file that moves takes its entries along.
+the finding stood when it was written down; a file that moves takes its entries along. What speaks of a private name is marked
+by its rule alone: a hash of the name would let whoever guesses it make sure.
 Everything here is a function of its arguments.
 """
 
@@ -30,6 +31,7 @@ from msgspec import Meta
 
 from bot.errors import ReadError
 from bot.model import Hit
+from bot.text import Private
 
 __all__ = [
     "BASELINE_FILE",
@@ -131,8 +133,19 @@ def write(baseline: Baseline) -> bytes:
 
 
 def mark(rule: str, hit: Hit) -> str:
-    """What an entry knows a finding by: never its path, its line or its words."""
-    return hashlib.sha256("\0".join((rule, hit.package, hit.subject)).encode(errors="surrogatepass")).hexdigest()[:16]
+    """What an entry knows a finding by: never its path, its line, its words or a private name."""
+    return _marks(rule, hit)[0]
+
+
+def _marks(rule: str, hit: Hit) -> tuple[str, str]:
+    """A finding's mark, and the one that it has where the private overlay is there and here is not, or the other way round."""
+
+    def hashed(*parts: str) -> str:
+        return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
+
+    plain, private = hashed(rule, hit.package, hit.subject), hashed(rule, "", "[private]")
+    is_private = any(isinstance(value, Private) for value in hit.params.values())
+    return (private, plain) if is_private else (plain, private)
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,13 +178,14 @@ def match(baseline: Baseline, hits: Iterable[tuple[str, Hit]]) -> Match:
                 return True
         return False
 
-    moved: list[tuple[int, tuple[str, str]]] = []
-    for number, (rule, hit) in enumerate(hits):
-        made = mark(rule, hit)
-        if not take(number, here.get((rule, made, hit.place.path), ())):
-            moved.append((number, (rule, made)))
-    for number, kind in moved:
-        take(number, anywhere.get(kind, ()))
+    found = [(number, rule, hit, _marks(rule, hit)) for number, (rule, hit) in enumerate(hits)]
+    for which in (0, 1):
+        for number, rule, hit, marks in found:
+            if number not in covered:
+                take(number, here.get((rule, marks[which], hit.place.path), ()))
+        for number, rule, _, marks in found:
+            if number not in covered:
+                take(number, anywhere.get((rule, marks[which]), ()))
     return Match(covered=covered, left={index: count for index, count in sorted(left.items()) if count})
 
 
@@ -225,10 +239,10 @@ def written(
 
 def grown(before: Baseline | None, after: Baseline | None) -> int:
     """How many findings a baseline holds that it did not hold before, wherever they stood: 0 for one that only shrinks."""
-    return (_marks(after) - _marks(before)).total()
+    return (_counted(after) - _counted(before)).total()
 
 
-def _marks(baseline: Baseline | None) -> Counter[tuple[str, str]]:
+def _counted(baseline: Baseline | None) -> Counter[tuple[str, str]]:
     counted: Counter[tuple[str, str]] = Counter()
     for entry in baseline.entries if baseline is not None else ():
         counted[entry.rule, entry.mark] += entry.count

@@ -129,6 +129,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 # Why something was not checked: what `NotChecked.reason` says and a policy may allow. A test holds it to the code.
 REASONS = frozenset(
     (
+        "approval-unknown",
         "integrity-mismatch",
         "internal-error",
         "invalid-name",

@@ -592,7 +592,7 @@ def test_the_policy_of_the_organisations_repository(stage: Stage, registry: Loop
     own.commit({"boundary/ringfence.toml": "broken"}, branch="draft", parents=[str(own.head())])
     stage.repo.commit({"ringfence.toml": None})
     made = pull(stage, {"src/new.js": OTHER})
-    where = "127.0.0.1/acme/policies@main:boundary/ringfence.toml"
+    where = "acme/policies@main:boundary/ringfence.toml"
     ran = stage.on_pull(made, RINGFENCE_TOKEN=world.user_token("ada"), RINGFENCE_POLICY=where)
     assert ran.code == 1
     assert rules_of(ran.report, introduced=True) == [("deep-import", "src/new.js")]
@@ -673,7 +673,7 @@ def test_an_overlay_and_what_is_public(stage: Stage, registry: LoopbackRegistry,
             }
         },
     )
-    for given in (str(overlay), "127.0.0.1/acme/secrets@main:overlay.toml"):
+    for given in (str(overlay), "acme/secrets:overlay.toml", "127.0.0.1/acme/secrets@main:overlay.toml"):
         ran = stage.on_pull(made, RINGFENCE_TOKEN=world.user_token("ada"), RINGFENCE_OVERLAY=given)
         assert ran.code == 1
         assert ("reversed-dependency", "package.json") in rules_of(ran.report, introduced=True)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from bot.baseline import BASELINE_FILE, Baseline, Entry, grown, mark, match, read, write
 from bot.errors import ReadError
 from bot.model import Hit, Place
+from bot.text import Private
 from tests.registry.loopback import LoopbackRegistry
 from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
 
@@ -119,6 +121,22 @@ def test_entries_cover_as_often_as_they_count_here_first() -> None:
     moved = match(known, [("r", hit("c")), ("r", hit("a")), ("other", hit("a"))])
     assert moved.covered == {0: 0, 1: 0}
     assert moved.left == {1: 1, 2: 1}
+
+
+def test_a_private_name_leaves_no_hash_and_is_found_again_without_the_overlay() -> None:
+    plain = hit("a", "platform-secret")
+    private = msgspec.structs.replace(plain, params={"name": Private("platform-secret")})
+    other = msgspec.structs.replace(hit("a", "other-secret"), params={"name": Private("other-secret")})
+    assert mark("r", private) == mark("r", other) != mark("r", plain)
+    assert mark("r", private) != mark("s", private)
+    with_overlay = Baseline(entries=(Entry(rule="r", path="a", mark=mark("r", private)),))
+    without = Baseline(entries=(Entry(rule="r", path="a", mark=mark("r", plain)),))
+    for known in (with_overlay, without):
+        for found in (plain, private):
+            assert match(known, [("r", found)]).covered == {0: 0}
+    # What is known exactly comes first.
+    both = Baseline(entries=(*with_overlay.entries, *without.entries))
+    assert match(both, [("r", plain), ("r", private)]).covered == {0: 1, 1: 0}
 
 
 def test_growth_is_what_was_nowhere_before() -> None:

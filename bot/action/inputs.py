@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bot.errors import RingfenceError
+from bot.github.hosts import home_host
 from bot.model import Severity
 from bot.names import RepoName, join
 
@@ -22,7 +23,7 @@ _REF = re.compile(r"(?!-|/|.*(?:\.\.|//|@\{|\.lock$|/$|\.$))[\w./+@#-]{1,250}")
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """A file in a repository: ``owner/name@ref:path``. ``ref`` is a branch, a tag or a commit; empty for the default branch."""
+    """A file in a repository: ``owner/name@ref:path`` on the run's own host, ``host/owner/name@ref:path`` on another. ``ref`` is a branch, a tag or a commit; empty for the default branch."""
 
     repository: RepoName
     ref: str
@@ -81,8 +82,8 @@ def read_inputs(environment: Mapping[str, str]) -> Inputs:
     if not sarif.isprintable():
         raise _wrong("sarif-file", sarif, "Name a file.")
     return Inputs(
-        policy=_place(given("POLICY"), "policy"),
-        overlay=_place(given("OVERLAY"), "overlay"),
+        policy=_place(given("POLICY"), "policy", environment),
+        overlay=_place(given("OVERLAY"), "overlay", environment),
         fail_on=Severity(level),
         formats=frozenset(formats) if given("FORMATS") else Inputs().formats,
         sarif_file=sarif,
@@ -91,13 +92,14 @@ def read_inputs(environment: Mapping[str, str]) -> Inputs:
     )
 
 
-def _place(text: str, name: str) -> Address | str | None:
+def _place(text: str, name: str, environment: Mapping[str, str]) -> Address | str | None:
     if not text:
         return None
     if ":" not in text:
         return text
     found = _ADDRESS.fullmatch(text)
-    repository = RepoName.parse(found[1]) if found else None
+    host = "" if found and found[1].count("/") > 1 else home_host(environment) + "/"
+    repository = RepoName.parse(f"https://{host}{found[1]}") if found else None
     path = join("", found[3]) if found else None
     if found is None or repository is None or not path or (found[2] and not _REF.fullmatch(found[2])):
         # An overlay's address is nobody's business in a log.

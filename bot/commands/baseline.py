@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["baseline"]
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  ringfence baseline write    write the first one; later, take out what is mended
+  ringfence baseline show     how many findings, by rule and file""",
+)
 def baseline() -> None:
     """Keep the findings of today apart, so that a repository can begin: the baseline can only shrink."""
 

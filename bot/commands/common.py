@@ -191,17 +191,15 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         vouched=vouched,
         folder=source.label,
     )
+    requested: tuple[str, ...] = ()
+    if (options.trusted or options.base) is not None:
+        policy, requested = _with_changed_waivers(source, policy)
     baseline, unread, notes = _baseline_of(options, source, policy)
     if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
         unread += (no_overlay("it is not given here"),)  # who allows that has one
-    requested: tuple[str, ...] = ()
-    if options.base is not None or options.trusted is not None:
-        policy, requested = _with_changed_waivers(source, policy)
-    if notes or requested:
-        policy = msgspec.structs.replace(policy, notes=policy.notes + notes + requested)
     return Opened(
         source=source,
-        policy=policy,
+        policy=msgspec.structs.replace(policy, notes=policy.notes + notes) if notes else policy,
         documents=documents,
         baseline=baseline,
         unread=options.unread + unread,
@@ -258,8 +256,8 @@ def _baseline_of(
 
 
 def _with_changed_waivers(source: Source, policy: Policy) -> tuple[Policy, tuple[str, ...]]:
-    """The policy with what a change does to waivers: those that it brings are requests, a sentence each, without effect until
-    they are merged; those that it takes away count to the last."""
+    """The policy with what a change does to waivers, and a sentence for each that it brings: these are requests, without
+    effect until they are merged; those that it takes away count to the last."""
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
     except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
@@ -278,7 +276,7 @@ def _with_changed_waivers(source: Source, policy: Policy) -> tuple[Policy, tuple
         and f"waiver.{index}" in policy.places
         and policy.places[f"waiver.{index}"].path == POLICY_FILE
     )
-    return msgspec.structs.replace(policy, leaving=leaving), requests
+    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving), requests
 
 
 def _is_waiver(value: object) -> bool:
@@ -302,7 +300,7 @@ def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | N
                 at_tip = _policy_of(tip)
                 vouched = at_tip is not None
                 # The change that brings the first policy is judged by it; beside an organisation's it is not the first.
-                own = own if at_tip is None and options.policy is None else at_tip
+                own = at_tip if vouched or options.policy is not None else own
             except LinkedError:
                 pass  # a link was no policy: the change that mends it brings the first
             finally:
@@ -437,7 +435,8 @@ def _judge(
     """
     policy = opened.policy
     documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
-    documents += [repr((opened.baseline, opened.unread, sorted(policy.leaving))).encode(errors="surrogateescape")]
+    documents += [str(sorted(policy.leaving)).encode()]
+    documents += [repr((opened.baseline, opened.unread)).encode(errors="surrogateescape")]
     last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
     fetch = outside.fetcher(source, change=change)
     # Who approves what is nothing to remember.
