@@ -839,6 +839,21 @@ def test_a_private_name_is_unknown_and_said_so(ask: Asker, registry: LoopbackReg
     assert registry.requests == 0
 
 
+def test_a_version_that_holds_a_private_name_is_not_asked_for(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    registry.publish("@acme/core", "1.2.3")
+    keys: list[Ask] = [make(CORE, "1.2.3-secret.1") for make in (AskVersion, AskPublished)]
+    with (
+        Cache(tmp_path) as cache,
+        Registry(
+            {"npm": RegistryTable(url=registry.url)}, cache, False, is_open, may_say=lambda v: "secret" not in v
+        ) as asking,
+    ):
+        answers = asking.fetch([*keys, ONE])
+    assert [reason(answers[key]) for key in keys] == ["private-version"] * 2
+    assert isinstance(answers[ONE], Released)
+    assert registry.requests == 1
+
+
 @pytest.mark.parametrize(
     ("package", "version", "url"),
     [
@@ -846,6 +861,7 @@ def test_a_private_name_is_unknown_and_said_so(ask: Asker, registry: LoopbackReg
         (PackageName.npm("@acme/../core"), None, None),
         (CORE, "latest", None),
         (CORE, "1.0.0/../../secret", None),
+        (CORE, "1.0.0-secret.1", None),
         (CORE, "1.0.0", "https://registry.example.test/@acme%2fsecret/1.0.0"),
         (CORE, "1.0.0", "https://elsewhere.example.test/@acme%2fcore/1.0.0"),
     ],
@@ -866,7 +882,9 @@ def test_the_transport_itself_refuses(
         monkeypatch.setattr(Question, "url", first_wrong_then_right)
 
     async def go() -> None:
-        client = Client(lambda package: package == CORE, QUICK, network)
+        client = Client(
+            lambda package: package == CORE, QUICK, network, may_say=lambda version: "secret" not in version
+        )
         try:
             await client.document(
                 Endpoint("https://registry.example.test"), Question(package, version), accept="*/*", limit=9

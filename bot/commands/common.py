@@ -139,7 +139,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     overlay = options.overlay or (
         Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
     )
-    own = _own_policy(options, source)
+    own, vouched = _own_policy(options, source)
     if own is not None:
         documents[own[0]] = own[1]
     policy = load_policy(
@@ -151,6 +151,7 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
         rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
         identity=source.identity,
+        vouched=vouched,
         folder=source.label,
     )
     if options.base is not None:
@@ -190,15 +191,18 @@ def _is_waiver(value: object) -> bool:
     return True
 
 
-def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
-    """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
+def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | None, bool]:
+    """The repository's own file, and whether it is the base's: with a base, the one at the base's tip counts, so that a
+    change cannot move its own gate."""
+    vouched = False
     try:
         own = _policy_of(source)
         if options.base is not None:
             tip = open_source(options.path, revision=options.base)
             try:
                 at_tip = _policy_of(tip)
-                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
+                vouched = at_tip is not None
+                own = at_tip if vouched else own  # the change that brings the first policy is judged by it
             except LinkedError:
                 pass  # a link was no policy: the change that mends it brings the first
             finally:
@@ -213,7 +217,10 @@ def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
         raise RingfenceError(
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
-    return None if own is None else (POLICY_FILE, own)
+    named = options.policy
+    if named is not None and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
+        own = None  # named as the organisation's, it says everything once
+    return (None if own is None else (POLICY_FILE, own)), vouched
 
 
 def _policy_of(source: Source) -> bytes | None:
@@ -442,8 +449,13 @@ class _Outside:
                 self._cache,
                 offline=self._options.offline,
                 # Where nobody has said which names are open, none is.
-                is_open=lambda package: bool(self._may_ask) and all(may_ask(package) for may_ask in self._may_ask),
+                is_open=lambda package: (
+                    bool(self._may_ask)
+                    and all(may_ask(package) for may_ask in self._may_ask)
+                    and not self._policy.is_disputed(package)
+                ),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
+                may_say=self._policy.may_say,
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
 

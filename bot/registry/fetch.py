@@ -65,11 +65,13 @@ class Registry:
     """Answers from the public registries, the mirrors that policy names, and the cache.
 
     ``tables`` is policy's ``[registry.*]``. ``is_open`` says of a package whether its name may leave the house: a key
-    whose package is not open is answered `Unknown` ``not-open`` without a request, and the transport refuses it once more.
+    whose package is not open is answered `Unknown` ``not-open`` without a request, and ``may_say`` of a version: one that
+    may not be said is answered ``private-version``. The transport refuses both once more.
     ``requests`` counts the network requests made. ``transport`` takes httpx's place on the network, for tests.
 
     Reasons of `Unknown`: ``offline``, ``registry-unreachable``, ``registry-forbidden``, ``malformed``, ``too-large``,
-    ``too-deep``, ``not-utf8``, ``integrity-mismatch``, ``no-integrity``, ``invalid-name``, ``not-open``, ``unsupported-ecosystem``.
+    ``too-deep``, ``not-utf8``, ``integrity-mismatch``, ``no-integrity``, ``invalid-name``, ``not-open``, ``private-version``,
+    ``unsupported-ecosystem``.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Registry:
         is_open: Callable[[PackageName], bool],
         progress: Callable[[int, int], None] | None = None,
         *,
+        may_say: Callable[[str], bool] = lambda version: True,
         patience: Patience = Patience(),  # noqa: B008 - an immutable value
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -87,6 +90,7 @@ class Registry:
         self._cache = cache
         self._offline = offline
         self._is_open = is_open
+        self._may_say = may_say
         self._progress = progress
         self._patience = patience
         self._transport = transport
@@ -157,6 +161,10 @@ class Registry:
             )
         if not isinstance(key, AskPackage) and not is_exact_version(key.version):
             return Absent(what="version")
+        if not isinstance(key, AskPackage) and not self._may_say(key.version):
+            return Unknown(
+                reason="private-version", detail="a version that holds a private name is never asked of a registry"
+            )
         return None
 
     def _kept(self, keys: list[Ask]) -> dict[Ask, Entry]:
@@ -173,12 +181,14 @@ class Registry:
     def _from_network(self, keys: list[Ask], kept: Mapping[Ask, Entry]) -> dict[Ask, Answer]:
         import asyncio
 
+        from bot.registry.client import Client
         from bot.registry.npm import Npm
 
         if self._runner is None:
             self._runner = asyncio.Runner()
         if self._npm is None:
-            self._npm = Npm(self._table, self._cache, self._is_open, self._patience, self._transport)
+            client = Client(self._is_open, self._patience, self._transport, may_say=self._may_say)
+            self._npm = Npm(self._table, self._cache, client)
         # Where a tarball is and what it hashes to never changes: however old, the cache's word will do for that.
         versions: list[Ask] = [AskVersion(key.package, key.version) for key in keys if isinstance(key, AskPublished)]
         heard: dict[Ask, Heard] = {}

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
-import httpx
 import msgspec
 
 from bot.errors import ReadError
@@ -19,7 +18,7 @@ from bot.names import PackageName
 from bot.policy import RegistryTable
 from bot.registry.cache import Cache
 from bot.registry.client import Client, Endpoint, Question
-from bot.registry.fetch import Answer, Ask, Patience, is_exact_version
+from bot.registry.fetch import Answer, Ask, is_exact_version
 from bot.registry.integrity import Digest, digest_of_sha1_hex, strongest
 from bot.registry.tarball import Limits, read_tarball
 from bot.rule import Absent, AskPackage, AskPublished, AskVersion, PackageFacts, Published, Released, Unknown
@@ -80,14 +79,7 @@ _T = TypeVar("_T")
 class Npm:
     """Asks an npm registry and its mirrors, each thing once. Make it inside no event loop; use it in one."""
 
-    def __init__(
-        self,
-        table: RegistryTable,
-        cache: Cache,
-        is_open: Callable[[PackageName], bool],
-        patience: Patience,
-        transport: httpx.AsyncBaseTransport | None,
-    ) -> None:
+    def __init__(self, table: RegistryTable, cache: Cache, client: Client) -> None:
         public = Endpoint((table.url or public_registry_url()).rstrip("/"))
         mirrors = [
             Endpoint(mirror.url.rstrip("/"), mirrored=True, token=os.environ.get(mirror.token_env or "") or None)
@@ -96,7 +88,7 @@ class Npm:
         self._endpoints = [endpoint.check() for endpoint in (public, *mirrors)]
         self._enough = [True, *(mirror.enough for mirror in table.mirrors)]
         self._cache = cache
-        self.client = Client(is_open, patience, transport)
+        self.client = client
         self._once: dict[object, asyncio.Task[Any]] = {}
         # Packuments and tarballs are large: few at a time, so that memory stays bounded.
         self._packuments = asyncio.Semaphore(4)
