@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -36,7 +37,7 @@ from bot.repo import Repo
 from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
 
-__all__ = ["Fetch", "Judged", "Renderer", "fingerprint", "judge_all", "located", "waivers_for"]
+__all__ = ["Fetch", "Judged", "Lines", "Renderer", "fingerprint", "judge_all", "located", "waiver_of", "waivers_for"]
 
 Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
 
@@ -120,7 +121,7 @@ def judge_all(
     waived = {
         index: waiver
         for index, (rule, _, hit) in enumerate(hits)
-        if (waiver := _waiver_of(rule.id, hit, policy)) is not None
+        if (waiver := waiver_of(rule.id, hit, policy)) is not None
     }
     return Judged(
         hits=hits,
@@ -179,7 +180,8 @@ def _speaks_of(pattern: str, package: PackageName) -> bool:
     return wanted.ecosystem == package.ecosystem and matches_any(package.name, (wanted.name,)) is not None
 
 
-def _waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
+def waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
+    """The waiver of the policy that covers a hit today."""
     if rule == "waiver":
         return None  # a waiver cannot waive the rule that watches waivers
     for waiver in waivers_for(rule, hit.place.path, hit.package, policy):
@@ -222,21 +224,42 @@ def _shown(line: str) -> str:
     return line if len(line) <= _LINE_MAX else ""
 
 
+class Lines(Protocol):
+    """What is asked of a file to show a place in it: see `bot.readers.positions.Located`."""
+
+    def locate(self, place: Place) -> Location: ...
+
+    def span(self, place: Place) -> tuple[int, int] | None: ...
+
+    def line(self, number: int) -> str: ...
+
+
 class Renderer:
     """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
 
-    ``public`` leaves private values out, and with them the source line that would show them.
+    ``public`` leaves private values out, and with them the source line that would show them. ``lines`` stands in for
+    reading a file and looking for places in it, where somebody remembers what that gave.
     """
 
-    def __init__(self, read: Callable[[str], bytes | None], *, public: bool) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], bytes | None],
+        *,
+        public: bool,
+        lines: Callable[[str], Lines | None] | None = None,
+    ) -> None:
         self._read = read
         self._public = public
-        self._files: dict[str, Located | None] = {}
+        self._lines = lines or self._located
+        self._files: dict[str, Lines | None] = {}
 
-    def _file(self, path: str) -> Located | None:
+    def _located(self, path: str) -> Lines | None:
+        data = self._read(path)
+        return None if data is None else Located(data, path)
+
+    def _file(self, path: str) -> Lines | None:
         if path not in self._files:
-            data = self._read(path)
-            self._files[path] = None if data is None else Located(data, path)
+            self._files[path] = self._lines(path)
         return self._files[path]
 
     def locate(self, place: Place) -> Location:

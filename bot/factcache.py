@@ -8,11 +8,13 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["FactCache", "cache_directory", "reader_version"]
 
-_SNAPSHOTS_KEPT = 64
+_SNAPSHOTS_KEPT = 20_000
+_SNAPSHOT_BYTES = 1024**3
 _ROWS_KEPT = 200_000
 
 
@@ -26,6 +28,7 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / usual) / "ringfence"
 
 
+@lru_cache(maxsize=64)
 def reader_version(*folders: str) -> str:
     """A short digest that changes whenever a reader's code does: name, size and time of each of its files."""
     here = os.path.dirname(__file__)
@@ -44,6 +47,7 @@ class FactCache:
 
     def __init__(self, path: Path | None) -> None:
         self._connection: sqlite3.Connection | None = None
+        self._kept_new = False
         if path is None:
             return
         try:
@@ -110,17 +114,26 @@ class FactCache:
         return row[0] if row else None
 
     def put_snapshot(self, key: bytes, value: bytes) -> None:
-        """Keep one repository's scan; the oldest go when there are many."""
+        """Keep one repository's scan. When the cache is closed, the oldest go if there is too much."""
         if self._connection is None:
             return
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", (key, time.time(), value))
+            self._kept_new = True
+        except sqlite3.Error:
+            self._rollback()
+
+    def _prune(self) -> None:
+        """Let the oldest snapshots go, beyond a number of them and of their bytes."""
+        if self._connection is None:
+            return
+        try:
             self._connection.execute(
-                "DELETE FROM snapshots WHERE key NOT IN (SELECT key FROM snapshots ORDER BY used DESC LIMIT ?)",
-                (_SNAPSHOTS_KEPT,),
+                "DELETE FROM snapshots WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER newest AS number, "
+                "sum(length(value)) OVER newest AS bytes FROM snapshots WINDOW newest AS (ORDER BY used DESC, key)) "
+                "WHERE number > ? OR bytes > ?)",
+                (_SNAPSHOTS_KEPT, _SNAPSHOT_BYTES),
             )
-            self._connection.execute("COMMIT")
         except sqlite3.Error:
             self._rollback()
 
@@ -133,6 +146,8 @@ class FactCache:
 
     def close(self) -> None:
         """Close the file."""
+        if self._kept_new:
+            self._prune()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

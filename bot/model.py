@@ -108,7 +108,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     line number and nothing that an unrelated change would move.
     ``package`` is the open package concerned, ``npm:@acme/x``, or empty. Hits of one rule with the same ``fold`` are one
     trouble that many members share: reports show them as one finding with a list, each still counts on its own for
-    waivers and against a base.
+    waivers and against a base. ``repository`` is the label of the repository that a fleet rule's places are in (empty: the policy's).
     """
 
     place: Place
@@ -122,6 +122,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     edits: tuple[Edit, ...] = ()
     fold: str = ""
+    repository: str = ""
 
 
 class NotChecked(msgspec.Struct, frozen=True, kw_only=True):

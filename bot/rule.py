@@ -25,6 +25,7 @@ __all__ = [
     "PENDING",
     "Absent",
     "AskCommitted",
+    "AskLatest",
     "AskPackage",
     "AskParsed",
     "AskPublished",
@@ -33,6 +34,7 @@ __all__ = [
     "Committed",
     "Key",
     "Known",
+    "Latest",
     "PackageFacts",
     "ParsedFile",
     "Pending",
@@ -54,6 +56,12 @@ class AskVersion(msgspec.Struct, frozen=True):
 
 class AskPackage(msgspec.Struct, frozen=True):
     """Does the public registry have this package, and which versions? -> `PackageFacts` | `Absent`."""
+
+    package: PackageName
+
+
+class AskLatest(msgspec.Struct, frozen=True):
+    """What does the public registry say of the version under the tag ``latest``? -> `Latest` | `Absent`."""
 
     package: PackageName
 
@@ -83,7 +91,7 @@ class AskCommitted(msgspec.Struct, frozen=True):
     path: str
 
 
-Key = AskVersion | AskPackage | AskPublished | AskParsed | AskCommitted | AskWaiverUse
+Key = AskVersion | AskPackage | AskLatest | AskPublished | AskParsed | AskCommitted | AskWaiverUse
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +126,21 @@ class PackageFacts(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[str, ...]
     tags: dict[str, str] = {}
     times: dict[str, str] = {}
+    source: str = ""
+    mirrored: bool = False
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that strangers get who name none, by the registry's own document of it.
+
+    ``repository`` and ``directory`` are its ``repository`` field as the publisher wrote it (``""`` where there is none).
+    """
+
+    package: PackageName
+    version: str
+    repository: str = ""
+    directory: str = ""
+    deprecated: str | None = None
     source: str = ""
     mirrored: bool = False
 
@@ -188,6 +211,8 @@ class Known:
     def __call__(self, key: AskVersion) -> Released | Absent | Unknown | Pending: ...
     @overload
     def __call__(self, key: AskPackage) -> PackageFacts | Absent | Unknown | Pending: ...
+    @overload
+    def __call__(self, key: AskLatest) -> Latest | Absent | Unknown | Pending: ...
     @overload
     def __call__(self, key: AskPublished) -> Published | Absent | Unknown | Pending: ...
     @overload

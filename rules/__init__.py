@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from bot.fleet import FleetRule
 from bot.rule import Rule
 
-__all__ = ["ALL", "PLANNED"]
+__all__ = ["ALL", "FLEET", "PLANNED"]
 
 _RULES = (
     "identity.naming_pair",
@@ -25,13 +26,28 @@ _RULES = (
     "identity.waiver",
 )
 
+# Judged by an audit, over the summaries of many repositories. The first stands beside the rule of its name.
+_FLEET = (
+    "identity.naming_pair.halves",
+    "fleet.missing_half.rule",
+    "fleet.missing_core.rule",
+    "fleet.orphaned_half.rule",
+    "fleet.repository_mismatch.rule",
+)
+
 
 def _rule(name: str) -> Rule:
     rule: Rule = import_module(f"{__name__}.{name}.rule").RULE
     return rule
 
 
+def _fleet_rule(name: str) -> FleetRule:
+    rule: FleetRule = import_module(f"{__name__}.{name}").RULE
+    return rule
+
+
 ALL: tuple[Rule, ...] = tuple(_rule(name) for name in _RULES)
+FLEET: tuple[FleetRule, ...] = tuple(_fleet_rule(name) for name in _FLEET)
 
 # Rules that policies may already speak of and that this version does not have: listed as not run.
 PLANNED: tuple[str, ...] = (
@@ -63,8 +79,4 @@ PLANNED: tuple[str, ...] = (
     "leaky-status",
     "broken-export",
     "breaking-release",
-    "missing-half",
-    "missing-core",
-    "orphaned-half",
-    "repository-mismatch",
 )

@@ -11,20 +11,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
+from bot.fleet import FleetRule
 from bot.load import Loaded, load, parse_many
 from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
-from bot.names import PackageName
+from bot.names import PackageName, RepoName
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
 from bot.rule import (
     AskCommitted,
+    AskLatest,
     AskPackage,
     AskParsed,
     AskPublished,
@@ -35,16 +37,34 @@ from bot.rule import (
     Rule,
     Unknown,
 )
-from bot.rules import PLANNED
+from bot.rules import ALL, FLEET, PLANNED
 from bot.sources.base import MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
+
+R = TypeVar("R", Rule, FleetRule)
+IsOpen = Callable[[Policy, PackageName], bool]  # whether a name may leave the house
 
 if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Opened", "Options", "Progress", "Run", "check", "open_repo", "version"]
+__all__ = [
+    "Opened",
+    "Options",
+    "Outside",
+    "Progress",
+    "Run",
+    "allowed",
+    "check",
+    "chosen_rules",
+    "facts_directory",
+    "judge_opened",
+    "open_repo",
+    "policy_documents",
+    "screened",
+    "version",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +143,21 @@ class Progress:
 
 def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None = None) -> Opened:
     """Open a source and load the policy in force for it."""
+    source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
+    own = _own_policy(options, source)
+    policy, documents = policy_documents(options, own, source.identity, rules)
+    requests = _requested(options, source, policy)
+    if requests:
+        policy = dataclasses.replace(policy, notes=policy.notes + requests)
+    return Opened(source=source, policy=policy, documents=documents)
+
+
+def policy_documents(
+    options: Options, own: tuple[str, bytes] | None, identity: RepoName | None, rules: Sequence[Rule]
+) -> tuple[Policy, Mapping[str, bytes]]:
+    """The policy in force for a repository with this file of its own, and the bytes of every file that says it, by label."""
     from bot.policy_file import load_policy
 
-    source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
     documents: dict[str, bytes] = {}
 
     def given(path: Path | None, what: str, label: str = "") -> tuple[str, bytes] | None:
@@ -147,9 +179,9 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     overlay = options.overlay or (
         Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
     )
-    own = _own_policy(options, source)
     if own is not None:
         documents[own[0]] = own[1]
+    known = [*FLEET, *rules]
     policy = load_policy(
         repository_file=own,
         organisation_file=given(options.policy, "policy"),
@@ -157,13 +189,10 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         overlay_file=given(overlay, "overlay", "the overlay"),
         open_patterns=options.open_patterns,
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
-        rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
-        identity=source.identity,
+        rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in known},
+        identity=identity,
     )
-    requests = _requested(options, source, policy)
-    if requests:
-        policy = dataclasses.replace(policy, notes=policy.notes + requests)
-    return Opened(source=source, policy=policy, documents=documents)
+    return policy, documents
 
 
 def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
@@ -215,8 +244,24 @@ def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
 def check(options: Options, rules: Sequence[Rule]) -> Run:
     """Judge one repository and make its report."""
     began = time.monotonic()
+    chosen = chosen_rules(options.only, rules)
+    opened = open_repo(options, rules)
+    cache = FactCache(facts_directory() if options.cache else None)
+    progress = Progress(options.progress)
+    try:
+        with Outside(options, opened.policy, cache, progress) as outside:
+            run = judge_opened(opened, options, chosen, cache, outside, progress, began=began)
+        return dataclasses.replace(run, notices=outside.notices)
+    finally:
+        cache.close()
+        progress.clear()
+        opened.source.close()
+
+
+def chosen_rules(only: Sequence[str], rules: Sequence[R]) -> list[R]:
+    """The rules that were asked for by id; all where none was."""
     every = [rule.id for rule in rules]
-    for wanted in options.only:
+    for wanted in only:
         if wanted not in every:
             from difflib import get_close_matches
 
@@ -225,27 +270,36 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
                 f"there is no rule {wanted!r}",
                 remedy=(f"Did you mean {near[0]!r}? " if near else "") + "ringfence rules lists them.",
             )
-    chosen = [rule for rule in rules if not options.only or rule.id in options.only]
-    opened = open_repo(options, rules)
+    return [rule for rule in rules if not only or rule.id in only]
+
+
+def judge_opened(
+    opened: Opened,
+    options: Options,
+    rules: Sequence[Rule],
+    cache: FactCache,
+    outside: Outside,
+    progress: Progress,
+    *,
+    began: float,
+    renderer: Renderer | None = None,
+) -> Run:
+    """Judge one repository that is open: what a check and an audit have in common. ``began`` is a time of `time.monotonic`."""
     policy = opened.policy
-    cache = FactCache(_facts_directory() if options.cache else None)
-    progress = Progress(options.progress)
-    try:
-        with _Outside(options, policy, cache, progress) as outside:
-            loaded = load(opened.source, policy, cache, progress)
-            fetch = outside.fetcher(opened.source, loaded.repo)
-            judged = judge_all(chosen, loaded.repo, policy, fetch, loaded.not_checked)
-            before, known = None, None
-            if options.base is not None:
-                before, known = _base(options, chosen, opened, cache, outside, progress)
-            requests, parsed = outside.requests, outside.parsed
-    finally:
-        cache.close()
-        progress.clear()
-        opened.source.close()
-    renderer = Renderer(_reader(opened), public=options.public)
+    loaded = load(opened.source, policy, cache, progress)
+    fetch = outside.fetcher(opened.source, loaded.repo)
+    judged = judge_all(rules, loaded.repo, policy, fetch, loaded.not_checked)
+    before, known = None, None
+    if options.base is not None:
+        before, known = _base(options, rules, opened, cache, outside, progress)
+    requests, parsed = outside.requests, outside.parsed
+    renderer = renderer or Renderer(_reader(opened), public=options.public)
     findings = located(judged, renderer, before=before)
-    not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in policy.tables.rules]
+    spoken_of = policy.tables.rules
+    not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in spoken_of]
+    ids = {rule.id for rule in ALL}
+    fleet = (rule.id for rule in FLEET if rule.id in spoken_of and rule.id not in ids)
+    not_run += [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in fleet]
     report = _report(
         opened,
         options,
@@ -257,23 +311,22 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
     )
     if options.public:
-        report = _screened(report, policy)
+        report = screened(report, policy.private_names)
     return Run(
         report=report,
         crashed=judged.crashed,
         judged=judged,
         repo=loaded.repo,
-        notices=outside.notices,
         private_names=policy.private_names if options.public else (),
     )
 
 
-def _screened(report: Report, policy: Policy) -> Report:
-    """A report for everybody: once more without the overlay's names, wherever they stand."""
-    if not policy.private_names:
+def screened(report: Report, names: Sequence[str]) -> Report:
+    """A report for everybody: once more without these names, wherever they stand."""
+    if not names:
         return report
     plain = msgspec.to_builtins(report)
-    screened = cast(dict[str, Any], redact(plain, policy.private_names))
+    screened = cast(dict[str, Any], redact(plain, names))
     for before, after in zip(plain["findings"], screened["findings"], strict=True):
         if before != after:
             # Neither a line nor an edit of it makes sense with a hole in it.
@@ -281,7 +334,7 @@ def _screened(report: Report, policy: Policy) -> Report:
     return msgspec.convert(screened, Report)
 
 
-def _facts_directory() -> Path | None:
+def facts_directory() -> Path | None:
     try:
         return cache_directory()
     except RuntimeError:  # there is no home
@@ -303,8 +356,11 @@ def _reader(opened: Opened) -> Callable[[str], bytes | None]:
 # -- what rules may ask --------------------------------------------------------------------------
 
 
-class _Outside:
-    """Answers what rules ask: parsed files from the source, everything else from the registry."""
+class Outside:
+    """Answers what rules ask: parsed files from the source, everything else from the registry.
+
+    One serves a check, or many checks one after the other (`turn_to`).
+    """
 
     def __init__(self, options: Options, policy: Policy, facts: FactCache, progress: Progress) -> None:
         self._options = options
@@ -313,12 +369,25 @@ class _Outside:
         self._progress = progress
         self._registry: Registry | None = None
         self._cache: Cache | None = None
-        self._repos: list[Repo] = []
+        self._open: list[IsOpen] = []
+        self._requests_before = 0
         self.parsed = 0
         self.notices: tuple[str, ...] = ()
 
-    def __enter__(self) -> _Outside:
+    def __enter__(self) -> Outside:
         return self
+
+    def turn_to(self, policy: Policy) -> None:
+        """Another check begins: by this policy, with nothing counted and no repository known. The registry's door stays open."""
+        if self._registry is not None and policy.tables.registry != self._policy.tables.registry:
+            self._registry.close()
+            self._registry = None
+        if self._registry is not None:
+            self._registry.forget()
+        self._policy = policy
+        self._open.clear()
+        self._requests_before = self._registry.requests if self._registry is not None else 0
+        self.parsed = 0
 
     def __exit__(self, *_: object) -> None:
         if self._registry is not None:
@@ -329,11 +398,20 @@ class _Outside:
 
     @property
     def requests(self) -> int:
-        return self._registry.requests if self._registry is not None else 0
+        return self._registry.requests - self._requests_before if self._registry is not None else 0
+
+    def asker(self, is_open: IsOpen) -> Fetch:
+        """The engine's ``fetch`` for what registries alone know. From then on only names are asked for that ``is_open`` lets out."""
+        self._open.append(is_open)
+
+        def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
+            return self._ask([key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)])
+
+        return fetch
 
     def fetcher(self, source: Source, repo: Repo) -> Fetch:
         """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private."""
-        self._repos.append(repo)
+        self._open.append(repo.is_open)
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
             answers: dict[Key, object] = {}
@@ -341,7 +419,7 @@ class _Outside:
             if files:
                 answers.update(self._parse(source, files))
             answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
-            rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished)]
+            rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)]
             if rest:
                 answers.update(self._ask(rest))
             return answers
@@ -359,12 +437,12 @@ class _Outside:
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
         return answers
 
-    def _ask(self, keys: Sequence[AskVersion | AskPackage | AskPublished]) -> Mapping[Key, object]:
+    def _ask(self, keys: Sequence[AskVersion | AskPackage | AskPublished | AskLatest]) -> Mapping[Key, object]:
         from bot.registry.cache import Cache
         from bot.registry.fetch import Registry
 
         if self._registry is None:
-            self._cache = Cache.in_its_place()
+            self._cache = self._cache or Cache.in_its_place()
             self._registry = Registry(
                 self._policy.tables.registry,
                 self._cache,
@@ -375,7 +453,7 @@ class _Outside:
         return cast(Mapping[Key, object], self._registry.fetch(keys))
 
     def _may_ask(self, package: PackageName) -> bool:
-        return all(repo.is_open(self._policy, package) for repo in self._repos)
+        return all(is_open(self._policy, package) for is_open in self._open)
 
 
 def _committed(source: Source, key: AskCommitted) -> Committed:
@@ -394,7 +472,7 @@ def _committed(source: Source, key: AskCommitted) -> Committed:
 
 
 def _base(
-    options: Options, rules: Sequence[Rule], head: Opened, cache: FactCache, outside: _Outside, progress: Progress
+    options: Options, rules: Sequence[Rule], head: Opened, cache: FactCache, outside: Outside, progress: Progress
 ) -> tuple[Counter[str], Counter[tuple[str, ...]]]:
     """The base's fingerprints, with paths followed through renames, and what could not be checked there."""
     from bot.sources.git import bare_repository_of, git, repository_of, resolve_revision
@@ -456,11 +534,12 @@ def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
 # -- the report ----------------------------------------------------------------------------------
 
 
-def _allowed(problem: NotChecked, policy: Policy) -> bool:
+def allowed(problem: NotChecked, policy: Policy) -> bool:
+    """Whether policy lets this stay unchecked."""
     if problem.reason == "internal-error":
         return False
-    for allowed in policy.tables.not_checked.allow:
-        reason, _, detail = allowed.partition(":")
+    for entry in policy.tables.not_checked.allow:
+        reason, _, detail = entry.partition(":")
         if problem.reason == reason and (
             not detail or problem.subject == detail or problem.subject.endswith("/" + detail)
         ):
@@ -484,15 +563,15 @@ def _report(
 ) -> Report:
     policy = opened.policy
     decides = [f for f in findings if f.introduced and not f.waived]
-    open_questions = [p for p in not_checked if not _allowed(p, policy)]
-    allowed = [p for p in not_checked if _allowed(p, policy)]
+    open_questions = [p for p in not_checked if not allowed(p, policy)]
+    let_be = [p for p in not_checked if allowed(p, policy)]
     if known is not None:
         # What the base could not check either is not this change's doing: shown, not deciding.
         left = Counter(known)
         new: list[NotChecked] = []
         for problem in open_questions:
             mark = _mark(problem, {})
-            (allowed if left[mark] > 0 else new).append(problem)
+            (let_be if left[mark] > 0 else new).append(problem)
             left[mark] -= 1
         open_questions = new
     failed = any(f.severity.rank <= options.fail_on.rank for f in decides)
@@ -522,7 +601,7 @@ def _report(
         assumed=policy.assumed + policy.notes,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
-        allowed=tuple(allowed),
+        allowed=tuple(let_be),
         not_run=tuple(judged.not_run),
         counts=tuple(judged.counts),
         summary=summary,

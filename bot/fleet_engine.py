@@ -1,0 +1,152 @@
+"""Judge the fleet by its rules, and put what they said in words, each repository by its own standing.
+
+As in `bot.engine`, everything here is a function of its arguments.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from bot.audit_report import FleetFinding, PairView, Use
+from bot.engine import Fetch, Judged, Lines, Renderer, judge_all, located, waiver_of
+from bot.facts.summary import RepoSummary, Sighting
+from bot.fleet import Fleet, FleetRule, is_hidden, on
+from bot.model import Location, Place, Severity
+from bot.policy import Policy, Waiver
+from bot.readers.positions import Located
+from bot.repo import Repo
+
+__all__ = ["Sightings", "Standing", "findings_of", "judge_fleet", "pair_views"]
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a repository's own policy says that fleet findings in it must heed: mode, waivers, severities by rule."""
+
+    mode: str = "enforce"
+    waivers: tuple[Waiver, ...] = ()
+    rules: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, policy: Policy, rules: Sequence[FleetRule]) -> Standing:
+        """The standing that a policy gives to the repository it is in force for."""
+        ids = {rule.id for rule in rules}
+        return cls(
+            mode=policy.tables.mode,
+            waivers=tuple(waiver for waiver in policy.tables.waiver if waiver.rule in ids),
+            rules={rule: level for rule, level in policy.tables.rules.items() if rule in ids},
+        )
+
+
+def judge_fleet(rules: Sequence[FleetRule], fleet: Fleet, policy: Policy, fetch: Fetch) -> Judged:
+    """Judge by every fleet rule, in the same rounds of asking as one repository."""
+    return judge_all([on(rule, fleet) for rule in rules], Repo(), policy, fetch)
+
+
+def findings_of(
+    judged: Judged,
+    fleet: Fleet,
+    policy: Policy,
+    standings: Mapping[str, Standing],
+    read: Callable[[str], bytes | None],
+    *,
+    public: bool,
+) -> tuple[tuple[FleetFinding, ...], int]:
+    """The findings, by repository and place, and how many a public report leaves out since their repository is not public.
+
+    ``read`` gives the policy's files; everything else was located when its repository was at hand.
+    """
+    summaries = {summary.label: summary for summary in fleet.summaries}
+    by_repository: dict[str, list[int]] = {}
+    for index, (_, _, hit) in enumerate(judged.hits):
+        by_repository.setdefault(hit.repository, []).append(index)
+    found: list[FleetFinding] = []
+    hidden = 0
+    for label in sorted(by_repository):
+        summary = summaries.get(label)
+        standing = standings.get(label, Standing())
+        own = _by_its_own(judged, by_repository[label], policy, standing)
+        sightings = Sightings(summary, read)
+        findings = located(own, Renderer(read, public=public, lines=sightings.lines))
+        if public and summary is not None and is_hidden(policy, summary):
+            hidden += len(findings)
+            continue
+        observed = standing.mode == "observe"
+        found += [FleetFinding(repository=label, finding=finding, observed=observed) for finding in findings]
+    return tuple(found), hidden
+
+
+def _by_its_own(judged: Judged, indexes: Sequence[int], policy: Policy, standing: Standing) -> Judged:
+    """One repository's hits, with the severities and waivers that its own policy gives them."""
+    tables = msgspec.structs.replace(policy.tables, waiver=standing.waivers)
+    its_policy = dataclasses.replace(policy, tables=tables)
+    hits = []
+    waived: dict[int, Waiver] = {}
+    for index in indexes:
+        rule, severity, hit = judged.hits[index]
+        level = standing.rules.get(rule.id)
+        waiver = judged.waived.get(index) or waiver_of(rule.id, hit, its_policy)
+        if waiver is not None:
+            waived[len(hits)] = waiver
+        hits.append((rule, Severity(level) if level and level != "off" else severity, hit))
+    return dataclasses.replace(judged, hits=hits, waived=waived)
+
+
+class Sightings:
+    """One repository's files as its summary remembers them: the places that fleet rules may speak of."""
+
+    def __init__(self, summary: RepoSummary | None, read: Callable[[str], bytes | None]) -> None:
+        self._read = read
+        self._files: dict[str, dict[Place, Sighting]] = {}
+        for seen in summary.sightings if summary is not None else ():
+            self._files.setdefault(seen.place.path, {})[seen.place] = seen
+
+    def lines(self, path: str) -> Lines | None:
+        """What is known of a file: see `bot.engine.Renderer`."""
+        if path in self._files:
+            return _Seen(self._files[path])
+        data = self._read(path)
+        return None if data is None else Located(data, path)
+
+
+class _Seen:
+    """What is known of one file."""
+
+    def __init__(self, places: Mapping[Place, Sighting]) -> None:
+        self._places = places
+        self._lines = {seen.location.line: seen.line for seen in places.values()}
+
+    def locate(self, place: Place) -> Location:
+        found = self._places.get(place)
+        return found.location if found is not None else Location(path=place.path)
+
+    def span(self, place: Place) -> tuple[int, int] | None:
+        return None
+
+    def line(self, number: int) -> str:
+        return self._lines.get(number, "")
+
+
+def pair_views(fleet: Fleet, policy: Policy) -> tuple[PairView, ...]:
+    """The pairs for a report; in no form for the public: repositories are named."""
+    views = []
+    for pair in fleet.pairs(policy):
+        packages = tuple(dict.fromkeys(half.member.name for half in pair.open)) or pair.packages
+        uses = [
+            Use(repository=summary.label, package=package, versions=item.versions)
+            for package in packages
+            for summary, item in fleet.consumers(package)
+        ]
+        views.append(
+            PairView(
+                stem=pair.stem,
+                packages=packages,
+                version=pair.open[0].member.version if pair.open else "",
+                open=tuple(dict.fromkeys(half.summary.label for half in pair.open)),
+                private=tuple(summary.label for summary in pair.private),
+                uses=tuple(uses),
+            )
+        )
+    return tuple(views)

@@ -1,0 +1,145 @@
+"""What a repository's HEAD and ``origin`` are, read from git's own files.
+
+An audit asks this of every repository each time, and starting git costs more than judging one that did not change.
+The formats are those of gitrepository-layout(5) and git-config(5); whatever looks otherwise is left to git itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from bot.errors import RingfenceError
+from bot.names import RepoName
+from bot.sources.git import git, identity_of, resolve_revision
+
+__all__ = ["EmptyRepositoryError", "git_directory", "head_of", "origin_of"]
+
+_COMMIT = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_MAX = 16 * 1024 * 1024
+
+
+class EmptyRepositoryError(Exception):
+    """A repository without any commit."""
+
+
+def git_directory(path: Path) -> Path | None:
+    """The git directory of a checkout's top folder or of a bare repository; None where a folder is neither."""
+    inner = path / ".git"
+    if inner.is_dir():
+        return inner
+    if inner.is_file():  # a linked work tree, or a submodule
+        said = _read(inner)
+        target = os.fsdecode(said[8:].strip()) if said is not None and said.startswith(b"gitdir: ") else ""
+        return (path / target) if target and (path / target).is_dir() else None
+    if (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir():
+        return path
+    return None
+
+
+def head_of(path: Path) -> str:
+    """The commit that HEAD is, 40 or 64 hex digits.
+
+    Raises `EmptyRepositoryError` for a repository without commits, `RingfenceError` for what git cannot resolve either.
+    """
+    directory = git_directory(path)
+    found = _resolve(directory) if directory is not None else None
+    if found is not None:
+        return found
+    try:
+        return resolve_revision(path, "HEAD")
+    except RingfenceError:
+        if not git(path, "for-each-ref", "--count=1"):
+            raise EmptyRepositoryError from None
+        raise RingfenceError(
+            "HEAD names a branch that is not there", where=str(path), remedy="Check out a branch that is there."
+        ) from None
+
+
+def origin_of(path: Path) -> RepoName | None:
+    """The forge's name, from ``origin``."""
+    directory = git_directory(path)
+    config = _read(_common(directory) / "config") if directory is not None else None
+    if config is None or re.search(rb"(?im)^\s*\[\s*include|^\s*worktreeConfig", config):
+        return identity_of(path)
+    return _origin(config)
+
+
+def _resolve(directory: Path) -> str | None:
+    head = _read(directory / "HEAD")
+    if head is None:
+        return None
+    head = head.strip()
+    if _COMMIT.fullmatch(head):
+        return head.decode()
+    if not head.startswith(b"ref: refs/"):
+        return None
+    name = head[5:].strip()
+    if b".." in name or b"\0" in name:
+        return None
+    common = _common(directory)
+    loose = _read(common / os.fsdecode(name))
+    if loose is not None:
+        loose = loose.strip()
+        return loose.decode() if _COMMIT.fullmatch(loose) else None
+    packed = _read(common / "packed-refs") or b""
+    found = re.search(rb"(?m)^([0-9a-f]+) " + re.escape(name) + rb"$", packed)
+    return found[1].decode() if found and _COMMIT.fullmatch(found[1]) else None
+
+
+def _common(directory: Path) -> Path:
+    """Where refs and configuration are: linked work trees share their repository's."""
+    said = _read(directory / "commondir")
+    return directory / os.fsdecode(said.strip()) if said else directory
+
+
+_SECTION = re.compile(r"""\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]""")
+
+
+def _origin(config: bytes) -> RepoName | None:
+    """The last ``url`` of ``[remote "origin"]``, as git takes the last of several."""
+    inside, url = False, ""
+    for line in config.decode(errors="replace").splitlines():
+        section = _SECTION.match(line)
+        if section:
+            inside = section[1].lower() == "remote" and section[2] == "origin"
+            line = line[section.end() :]
+        key, equals, value = line.partition("=")
+        if inside and equals and key.strip().lower() == "url":
+            url = _value(value)
+    return RepoName.parse(url) if "://" in url or "@" in url else None
+
+
+def _value(text: str) -> str:
+    """A value without its quotes and its comment."""
+    out: list[str] = []
+    quoted = False
+    characters = iter(text.strip())
+    for char in characters:
+        if char == "\\":
+            out.append(next(characters, ""))
+        elif char == '"':
+            quoted = not quoted
+        elif char in "#;" and not quoted:
+            break
+        else:
+            out.append(char)
+    return "".join(out).strip()
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX:
+            return None
+        return os.read(descriptor, _MAX)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
