@@ -71,9 +71,9 @@ class RepositoryAudit(msgspec.Struct, frozen=True, kw_only=True):
     facts: Annotated[RepoSummary | None, Meta(description="What it is and what it uses; null where it is hidden.")] = (
         None
     )
-    report: Annotated[Report | None, Meta(description="Its own report, as `check` gives it; null where it is hidden.")] = (
-        None
-    )
+    report: Annotated[
+        Report | None, Meta(description="Its own report, as `check` gives it; null where it is hidden.")
+    ] = None
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):

@@ -217,7 +217,9 @@ def newest(policy: Policy, known: Known, name: str, verdict: Verdict) -> Latest 
             NotChecked(
                 reason=answer.reason,
                 subject="{package}",
-                detail=f"nobody could say what its newest release is: {answer.detail}".replace("{", "{{").replace("}", "}}"),
+                detail=f"nobody could say what its newest release is: {answer.detail}".replace("{", "{{").replace(
+                    "}", "}}"
+                ),
                 remedy="Run again when the registry answers.",
                 params=shown,
             )

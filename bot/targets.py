@@ -100,7 +100,9 @@ def folder_inventory(folder: Path) -> Inventory:
     """
     if not folder.is_dir():
         raise RingfenceError(
-            "there is no such folder", where=str(folder), remedy="Name a folder that holds checkouts or bare repositories."
+            "there is no such folder",
+            where=str(folder),
+            remedy="Name a folder that holds checkouts or bare repositories.",
         )
     targets: list[Target] = []
     without: list[str] = []
@@ -166,5 +168,7 @@ def _listed(file: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Target]:
             yield LocalTarget(path if path.name not in ("", "..") else path.resolve(), label)
         else:
             what = "there is no git repository" if path.is_dir() else "there is no such folder"
-            error = RingfenceError(f"{what}: {line}", where=f"{file}:{number}", remedy="Correct the line or take it out.")
+            error = RingfenceError(
+                f"{what}: {line}", where=f"{file}:{number}", remedy="Correct the line or take it out."
+            )
             yield BrokenTarget(label, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,6 @@ import msgspec
 from bot.audit_report import (
     AuditHead,
     AuditSummary,
-    FleetFinding,
     NotAudited,
     PairView,
     RepositoryAudit,
@@ -46,7 +46,7 @@ from bot.model import Location, Place, Report, Severity, Summary
 from bot.names import RepoName
 from bot.policy import Policy, Side, repository_matches
 from bot.readers.positions import Located
-from bot.report.words import decides, plural
+from bot.report.words import decides
 from bot.rules import ALL, FLEET
 from bot.shards import (
     Audited,
@@ -68,6 +68,8 @@ from bot.text import redact
 
 __all__ = ["Merged", "audit_shard", "merge", "organisation_policy"]
 
+_LINE_MAX = 500  # of a line that a summary keeps
+
 
 # -- one shard -----------------------------------------------------------------------------------
 
@@ -86,16 +88,15 @@ def audit_shard(
     progress = Progress(options.progress)
     inner = dataclasses.replace(options, progress=False)
     workers: list[_Worker] = []
-    done = 0
+    done = mmap.mmap(-1, len(mine) + 1)  # a byte a repository, which all processes see
 
-    def work(part: Sequence[Target]) -> bytes:
-        nonlocal done
+    def work(numbers: Sequence[int]) -> bytes:
         if not workers:  # one a process: a database's connection does not outlive a fork
             workers.append(_Worker(inner, policies))
-        for target in part:
-            writer.write(workers[0].audit(target))
-            done += 1
-            progress("auditing repositories", min(done * (1 if jobs == 1 else 2), len(mine)), len(mine))
+        for number in numbers:
+            writer.write(workers[0].audit(mine[number]))
+            done[number] = 1
+            progress("auditing repositories", done[:].count(1), len(mine))
         return b""
 
     try:
@@ -112,15 +113,16 @@ def audit_shard(
             )
         )
         if jobs == 1:
-            work(mine)
+            work(range(len(mine)))
         else:
-            for _ in in_parts(work, mine, 1):
+            for _ in in_parts(work, range(len(mine)), 1):
                 pass
         notices = tuple(dict.fromkeys(notice for worker in workers for notice in worker.close()))
         writer.write(ShardEnd(notices=notices))
     finally:
         progress.clear()
         writer.close()
+        done.close()
 
 
 def organisation_policy(options: Options) -> tuple[Policy, Mapping[str, bytes]]:
@@ -238,11 +240,10 @@ class _Worker:
             def locate(place: Place) -> tuple[Location, str]:
                 file = lines.of(place.path)
                 location = renderer.locate(place)
-                return location, file.line(location.line) if file is not None and location.line else ""
+                line = file.line(location.line) if file is not None and location.line else ""
+                return location, line if len(line) <= _LINE_MAX else ""
 
-            facts = summarise(
-                run.repo, policy, run.judged.not_checked, locate, label=target.label, info=target.info
-            )
+            facts = summarise(run.repo, policy, run.judged.not_checked, locate, label=target.label, info=target.info)
             if isinstance(source, Remembered):
                 source.remember()
         finally:
@@ -320,9 +321,7 @@ class _File:
 
     def line(self, number: int) -> str:
         empty = Location(path=self._path)
-        return self._source.spot(
-            self._path, f"line {number}", lambda: Spot(empty, self._located().line(number))
-        ).line
+        return self._source.spot(self._path, f"line {number}", lambda: Spot(empty, self._located().line(number))).line
 
     def _located(self) -> Located:
         if self._file is None:

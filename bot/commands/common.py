@@ -405,7 +405,9 @@ class Outside:
         self._open.append(is_open)
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
-            return self._ask([key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)])
+            return self._ask(
+                [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)]
+            )
 
         return fetch
 

@@ -42,9 +42,7 @@ def _listed(policy: Policy) -> dict[str, Place | None]:
 # -- a repository without its package -----------------------------------------------------------
 
 
-def _unpublished(
-    policy: Policy, known: Known, summary: RepoSummary, members: list[Member], verdict: Verdict
-) -> None:
+def _unpublished(policy: Policy, known: Known, summary: RepoSummary, members: list[Member], verdict: Verdict) -> None:
     """What is the repository's half of a pair must be there; of other members one is enough, since examples and helpers
     often forget to say that they are private."""
     absent: list[tuple[Member, Absent]] = []
@@ -106,9 +104,7 @@ def _is_half(naming: Naming, summary: RepoSummary, member: Member) -> bool:
 # -- a package without its repository ------------------------------------------------------------
 
 
-def _homeless(
-    fleet: Fleet, policy: Policy, known: Known, name: str, listed: Place | None, verdict: Verdict
-) -> None:
+def _homeless(fleet: Fleet, policy: Policy, known: Known, name: str, listed: Place | None, verdict: Verdict) -> None:
     """Judged where somebody declares it, or policy does: what a lock alone brings along is another release's affair."""
     users = [(summary.label, item.place) for summary, item in fleet.consumers(name) if item.members]
     if not users and listed is not None:

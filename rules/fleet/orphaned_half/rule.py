@@ -17,7 +17,9 @@ __all__ = ["RULE"]
 
 def judge(fleet: Fleet, policy: Policy, known: Known) -> Verdict:
     """Hold both halves of every pair to what the forge says of them, and every package to one home."""
-    verdict = Verdict(counts={"pairs": 0, "pairs that the forge told of": 0, "packages": 0, "in several repositories": 0})
+    verdict = Verdict(
+        counts={"pairs": 0, "pairs that the forge told of": 0, "packages": 0, "in several repositories": 0}
+    )
     pairs = fleet.pairs(policy)
     by_stem = {pair.stem: pair for pair in pairs}
     for pair in pairs:
