@@ -30,7 +30,6 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from importlib.resources import files as resource_files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -67,8 +66,7 @@ class NotApplicableError(Exception):
     """The policy in force says otherwise than the case needs."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One case as it stands in its file, placeholders not filled in."""
 
     rule: str
@@ -77,8 +75,7 @@ class Case:
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """``status`` is ``passed``, ``failed`` or ``not applicable``; ``detail`` says why."""
 
     case: Case
@@ -197,7 +194,7 @@ def run_case(case: Case, rules: Sequence[Rule], policy: Policy) -> Outcome:
     )
     renderer = Renderer(lambda path: files.get(path), public=False)
     findings = tuple(f for f in located(judged, renderer) if f.rule == case.rule and not f.waived)
-    problems = [p for p in judged.not_checked if p.rule in ("", case.rule)]
+    problems = [p for p in [*judged.not_checked, *renderer.crashes] if p.rule in ("", case.rule)]
     return _judge_outcome(case, head, findings, problems)
 
 
@@ -239,7 +236,7 @@ def _policy_for(head: Mapping[str, Any], policy: Policy) -> Policy:
     for key in ("ignore", "waiver", "repository", "rules", "mode", "not_checked"):
         tables.pop(key, None)
     merged = _lay_over(tables, head.get("policy", {}))
-    return replace(
+    return msgspec.structs.replace(
         policy,
         tables=msgspec.convert(merged, PolicyTables),
         places={},

@@ -13,7 +13,8 @@ import sys
 
 import click
 
-from bot.errors import RingfenceError
+from bot import __version__
+from bot.errors import RingfenceError, debugging
 from bot.text import printable
 
 __all__ = ["BUG", "FAIL", "INCOMPLETE", "OK", "main"]
@@ -62,9 +63,7 @@ class _Verbs(click.Group):
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from bot.commands.common import version
-
-        click.echo(f"ringfence {version()}")
+        click.echo(f"ringfence {__version__}")
         ctx.exit()
 
 
@@ -116,7 +115,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except Exception as error:
-        if os.environ.get("RINGFENCE_DEBUG"):
+        if debugging():
             raise
         click.echo(
             f"error: a bug of Ringfence: {type(error).__name__}: {printable(str(error))}\n"

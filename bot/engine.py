@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
+from bot.errors import debugging
 from bot.model import (
     Count,
     Edit,
@@ -37,16 +37,17 @@ from bot.repo import Repo
 from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
 
-__all__ = ["Fetch", "Judged", "Lines", "Renderer", "fingerprint", "judge_all", "located", "waiver_of", "waivers_for"]
+__all__ = ["Fetch", "Judged", "Places", "Renderer", "fingerprint", "judge_all", "located", "waiver_of", "waivers_for"]
 
 Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
+
+T = TypeVar("T")
 
 _ROUNDS = 4
 _LINE_MAX = 2000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What all rules said, before it is put in words. ``hits`` go with their rule and severity in force;
     ``waived`` maps an index into ``hits`` to the waiver that covers it."""
 
@@ -56,7 +57,7 @@ class Judged:
     not_run: list[NotRun]
     counts: list[Count]
     crashed: bool = False
-    facts: Mapping[Key, object] = field(default_factory=dict)
+    facts: Mapping[Key, object] = msgspec.field(default_factory=dict)
 
 
 def judge_all(
@@ -82,8 +83,10 @@ def judge_all(
             try:
                 verdicts[rule.id] = rule.judge(repo, policy, known)
             except Exception as error:  # one rule's bug must not hide what the others found
+                if debugging():
+                    raise
                 crashed = True
-                verdicts[rule.id] = Verdict(not_checked=[_crash(rule, error)])
+                verdicts[rule.id] = Verdict(not_checked=[_crash(rule.id, error)])
                 continue
             if known.asked:
                 asked.update(known.asked)
@@ -134,13 +137,15 @@ def judge_all(
     )
 
 
-def _crash(rule: Rule, error: Exception) -> NotChecked:
+def _crash(rule: str, error: Exception, path: str = "") -> NotChecked:
+    what = "what was found here could not be shown in full" if path else "the rule failed"
     return NotChecked(
         reason="internal-error",
-        subject=rule.id,
-        detail=f"the rule failed: {type(error).__name__}: {error}",
+        subject=path or rule,
+        detail=f"{what}: {type(error).__name__}: {error}",
         remedy="This is a bug of Ringfence: please report it with the command you ran (RINGFENCE_DEBUG=1 shows the traceback).",
-        rule=rule.id,
+        rule=rule,
+        path=path,
     )
 
 
@@ -224,82 +229,139 @@ def _shown(line: str) -> str:
     return line if len(line) <= _LINE_MAX else ""
 
 
-class Lines(Protocol):
-    """What is asked of a file to show a place in it: see `bot.readers.positions.Located`."""
+class Places(msgspec.Struct, frozen=True):
+    """Positions and lines that were found, each a function of one file's content: good as long as that is the same."""
 
-    def locate(self, place: Place) -> Location: ...
+    locations: tuple[tuple[Place, Location], ...] = ()
+    spans: tuple[tuple[Place, tuple[int, int] | None], ...] = ()
+    lines: tuple[tuple[str, int, str], ...] = ()
 
-    def span(self, place: Place) -> tuple[int, int] | None: ...
-
-    def line(self, number: int) -> str: ...
+    def without(self, paths: Container[str]) -> Places:
+        """Those in other files than these."""
+        return Places(
+            tuple(item for item in self.locations if item[0].path not in paths),
+            tuple(item for item in self.spans if item[0].path not in paths),
+            tuple(item for item in self.lines if item[0] not in paths),
+        )
 
 
 class Renderer:
     """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
 
-    ``public`` leaves private values out, and with them the source line that would show them. ``lines`` stands in for
-    reading a file and looking for places in it, where somebody remembers what that gave.
+    ``public`` leaves private values out, and with them the source line that would show them. A bug that strikes here costs one
+    finding its place or its words, never the run: ``crashes`` says so, once a rule and file. ``places`` are what an earlier
+    run found in files that are still the same.
     """
 
-    def __init__(
-        self,
-        read: Callable[[str], bytes | None],
-        *,
-        public: bool,
-        lines: Callable[[str], Lines | None] | None = None,
-    ) -> None:
+    def __init__(self, read: Callable[[str], bytes | None], *, public: bool, places: Places | None = None) -> None:
         self._read = read
         self._public = public
-        self._lines = lines or self._located
-        self._files: dict[str, Lines | None] = {}
+        self._files: dict[str, Located | None] = {}
+        self._crashes: dict[tuple[str, str], NotChecked] = {}
+        known = places or Places()
+        self._locations = dict(known.locations)
+        self._spans = dict(known.spans)
+        self._lines = {(path, number): text for path, number, text in known.lines}
 
-    def _located(self, path: str) -> Lines | None:
-        data = self._read(path)
-        return None if data is None else Located(data, path)
+    @property
+    def places(self) -> Places:
+        """What was found so far."""
+        return Places(
+            tuple(self._locations.items()),
+            tuple(self._spans.items()),
+            tuple((path, number, text) for (path, number), text in self._lines.items()),
+        )
 
-    def _file(self, path: str) -> Lines | None:
+    @property
+    def crashes(self) -> list[NotChecked]:
+        """What bugs of ours cost so far."""
+        return list(self._crashes.values())
+
+    def _file(self, path: str) -> Located | None:
         if path not in self._files:
-            self._files[path] = self._lines(path)
+            data = self._read(path)
+            self._files[path] = None if data is None else Located(data, path)
         return self._files[path]
 
     def locate(self, place: Place) -> Location:
         """Line and column of a place; the file as a whole where it cannot be read."""
-        file = self._file(place.path)
-        return Location(path=place.path) if file is None else file.locate(place)
+        found = self._locations.get(place)
+        if found is None:
+            file = self._file(place.path)
+            found = self._locations[place] = Location(path=place.path) if file is None else file.locate(place)
+        return found
+
+    def _span(self, place: Place) -> tuple[int, int] | None:
+        if place not in self._spans:
+            file = self._file(place.path)
+            self._spans[place] = file.span(place) if file else None
+        return self._spans[place]
 
     def finding(self, rule: Rule, severity: Severity, hit: Hit, *, introduced: bool, waiver: Waiver | None) -> Finding:
         """One hit in words. Its fingerprint depends on nothing that is found here."""
         private = any(isinstance(value, Private) for value in hit.params.values())
         hidden = private and self._public
-        location = self.locate(hit.place)
-        file = self._file(hit.place.path)
+
+        def guarded(make: Callable[[], T], otherwise: T) -> T:
+            try:
+                return make()
+            except Exception as error:
+                if debugging():
+                    raise
+                self._crashes.setdefault((rule.id, hit.place.path), _crash(rule.id, error, hit.place.path))
+                return otherwise
+
+        def locate(place: Place) -> Location:
+            return guarded(lambda: self.locate(place), Location(path=place.path))
+
+        def words(template: str, otherwise: str) -> str:
+            return guarded(lambda: fill(template, hit.params, public=self._public), otherwise)
+
+        location = locate(hit.place)
+        shown = [link for link in hit.evidence if not hidden or link.kind == "policy"]
         found = Finding(
             rule=rule.id,
             severity=severity,
             location=location,
-            message=fill(hit.message, hit.params, public=self._public),
-            remedy=fill(hit.remedy, hit.params, public=self._public),
+            message=words(hit.message, rule.summary),
+            remedy=words(hit.remedy, ""),
             fingerprint=fingerprint(rule.id, hit),
             package="" if hidden else hit.package,
             subject="" if hidden else hit.subject,
             introduced=introduced,
             private=private,
-            source="" if hidden or file is None or not location.line else _shown(file.line(location.line)),
-            related=tuple(Related(text=text, location=self.locate(place)) for text, place in hit.related),
-            evidence=tuple(self._evidence(link) for link in hit.evidence if not hidden or link.kind == "policy"),
-            edits=() if hidden else self._edits(hit.edits),
+            source="" if hidden else guarded(lambda: self.line(location), ""),
+            related=tuple(Related(text=text, location=locate(place)) for text, place in hit.related),
+            evidence=guarded(lambda: tuple(self._evidence(link) for link in shown), ()),
+            edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
             waived=waiver.reason if waiver else "",
         )
         return msgspec.structs.replace(found, next=next_step(found))
+
+    def line(self, location: Location) -> str:
+        """The text of a location's first line; empty for a file as a whole, and for a line too long to show."""
+        if not location.line:
+            return ""
+        key = (location.path, location.line)
+        if key not in self._lines:
+            file = self._file(location.path)
+            self._lines[key] = "" if file is None else _shown(file.line(location.line))
+        return self._lines[key]
 
     def not_checked(self, problem: NotChecked) -> NotChecked:
         """What was not checked, in words: its templates filled, private values left out in public."""
         if not problem.params:
             return problem
-        words = {
-            name: fill(getattr(problem, name), problem.params, public=self._public)
-            for name in ("subject", "detail", "remedy")
-        }
+        try:
+            words = {
+                name: fill(getattr(problem, name), problem.params, public=self._public)
+                for name in ("subject", "detail", "remedy")
+            }
+        except Exception as error:
+            if debugging():
+                raise
+            self._crashes.setdefault((problem.rule, problem.path), _crash(problem.rule, error, problem.path))
+            words = {"subject": problem.path, "detail": "", "remedy": ""}
         return msgspec.structs.replace(problem, params={}, **words)
 
     def _evidence(self, link: Evidence) -> RenderedEvidence:
@@ -312,9 +374,8 @@ class Renderer:
     def _edits(self, edits: Sequence[Edit]) -> tuple[LocatedEdit, ...]:
         out: list[LocatedEdit] = []
         for edit in edits:
-            file = self._file(edit.place.path)
-            region = file.span(edit.place) if file else None
-            if file is None or region is None:
+            region = self._span(edit.place)
+            if region is None:
                 return ()  # edits of one finding go together or not at all
             start, end = region
             out.append(
@@ -325,7 +386,7 @@ class Renderer:
                     old=edit.old,
                     new=edit.new,
                     safe=edit.safe,
-                    location=file.locate(Place(edit.place.path, start=start, end=end)),
+                    location=self.locate(Place(edit.place.path, start=start, end=end)),
                 )
             )
         return tuple(out)

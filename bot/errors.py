@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ReadError", "RingfenceError"]
+import os
+
+__all__ = ["ReadError", "RingfenceError", "debugging"]
 
 
 class RingfenceError(Exception):
@@ -35,3 +37,8 @@ class ReadError(Exception):
         self.detail = detail
         self.line = line
         self.remedy = remedy
+
+
+def debugging() -> bool:
+    """Whether the user wants to see where a bug of ours struck: it is then raised, not told in one line."""
+    return bool(os.environ.get("RINGFENCE_DEBUG"))

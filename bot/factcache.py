@@ -14,7 +14,7 @@ from pathlib import Path
 __all__ = ["FactCache", "cache_directory", "reader_version"]
 
 _SNAPSHOTS_KEPT = 20_000
-_SNAPSHOT_BYTES = 1024**3
+_SNAPSHOT_BYTES = 256 * 1024**2
 _ROWS_KEPT = 200_000
 
 

@@ -5,21 +5,19 @@ As in `bot.engine`, everything here is a function of its arguments.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from bot.audit_report import FleetFinding, PairView, Use
-from bot.engine import Fetch, Judged, Lines, Renderer, judge_all, located, waiver_of
-from bot.facts.summary import RepoSummary, Sighting
+from bot.engine import Fetch, Judged, Places, Renderer, judge_all, located, waiver_of
+from bot.facts.summary import RepoSummary
 from bot.fleet import Fleet, FleetRule, is_hidden, on
-from bot.model import Location, Place, Severity
+from bot.model import Severity
 from bot.policy import Policy, Waiver
-from bot.readers.positions import Located
 from bot.repo import Repo
 
-__all__ = ["Sightings", "Standing", "findings_of", "judge_fleet", "pair_views"]
+__all__ = ["Standing", "findings_of", "judge_fleet", "pair_views"]
 
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,7 +54,7 @@ def findings_of(
 ) -> tuple[tuple[FleetFinding, ...], int]:
     """The findings, by repository and place, and how many a public report leaves out since their repository is not public.
 
-    ``read`` gives the policy's files; everything else was located when its repository was at hand.
+    ``read`` gives the policy's files.
     """
     summaries = {summary.label: summary for summary in fleet.summaries}
     by_repository: dict[str, list[int]] = {}
@@ -68,8 +66,8 @@ def findings_of(
         summary = summaries.get(label)
         standing = standings.get(label, Standing())
         own = _by_its_own(judged, by_repository[label], policy, standing)
-        sightings = Sightings(summary, read)
-        findings = located(own, Renderer(read, public=public, lines=sightings.lines))
+        # Everything was located when its repository was at hand; only the policy's files can be read here.
+        findings = located(own, Renderer(read, public=public, places=_seen(summary)))
         if public and summary is not None and is_hidden(policy, summary):
             hidden += len(findings)
             continue
@@ -81,7 +79,7 @@ def findings_of(
 def _by_its_own(judged: Judged, indexes: Sequence[int], policy: Policy, standing: Standing) -> Judged:
     """One repository's hits, with the severities and waivers that its own policy gives them."""
     tables = msgspec.structs.replace(policy.tables, waiver=standing.waivers)
-    its_policy = dataclasses.replace(policy, tables=tables)
+    its_policy = msgspec.structs.replace(policy, tables=tables)
     hits = []
     waived: dict[int, Waiver] = {}
     for index in indexes:
@@ -91,42 +89,16 @@ def _by_its_own(judged: Judged, indexes: Sequence[int], policy: Policy, standing
         if waiver is not None:
             waived[len(hits)] = waiver
         hits.append((rule, Severity(level) if level and level != "off" else severity, hit))
-    return dataclasses.replace(judged, hits=hits, waived=waived)
+    return msgspec.structs.replace(judged, hits=hits, waived=waived)
 
 
-class Sightings:
-    """One repository's files as its summary remembers them: the places that fleet rules may speak of."""
-
-    def __init__(self, summary: RepoSummary | None, read: Callable[[str], bytes | None]) -> None:
-        self._read = read
-        self._files: dict[str, dict[Place, Sighting]] = {}
-        for seen in summary.sightings if summary is not None else ():
-            self._files.setdefault(seen.place.path, {})[seen.place] = seen
-
-    def lines(self, path: str) -> Lines | None:
-        """What is known of a file: see `bot.engine.Renderer`."""
-        if path in self._files:
-            return _Seen(self._files[path])
-        data = self._read(path)
-        return None if data is None else Located(data, path)
-
-
-class _Seen:
-    """What is known of one file."""
-
-    def __init__(self, places: Mapping[Place, Sighting]) -> None:
-        self._places = places
-        self._lines = {seen.location.line: seen.line for seen in places.values()}
-
-    def locate(self, place: Place) -> Location:
-        found = self._places.get(place)
-        return found.location if found is not None else Location(path=place.path)
-
-    def span(self, place: Place) -> tuple[int, int] | None:
-        return None
-
-    def line(self, number: int) -> str:
-        return self._lines.get(number, "")
+def _seen(summary: RepoSummary | None) -> Places:
+    """What a repository's summary remembers of its files: the places that fleet rules may speak of."""
+    seen = summary.sightings if summary is not None else ()
+    return Places(
+        locations=tuple((s.place, s.location) for s in seen),
+        lines=tuple((s.location.path, s.location.line, s.line) for s in seen),
+    )
 
 
 def pair_views(fleet: Fleet, policy: Policy) -> tuple[PairView, ...]:

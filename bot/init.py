@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from bot.errors import RingfenceError
 from bot.facts.root import Root
@@ -27,8 +28,7 @@ _DOCUMENTS = frozenset(
 _PRIVATE_WORDS = ("internal", "private", "platform")
 
 
-@dataclass(frozen=True, kw_only=True)
-class First:
+class First(msgspec.Struct, frozen=True, kw_only=True):
     """A first policy: its text, the patterns it calls open, and how they were found (empty: they were given)."""
 
     text: str

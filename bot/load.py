@@ -8,7 +8,7 @@ import marshal
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from enum import Enum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -34,26 +34,74 @@ from bot.sources.base import Entry, Source
 if TYPE_CHECKING:
     from bot.readers.javascript.imports import ParsedImports
 
-__all__ = ["SOURCE_SUFFIXES", "Loaded", "Progress", "load", "parse_many"]
+__all__ = [
+    "SOURCE_MAX",
+    "SOURCE_SUFFIXES",
+    "Content",
+    "Loaded",
+    "Progress",
+    "Scanned",
+    "content_kind",
+    "grammars",
+    "load",
+    "parse_many",
+]
 
 Progress = Callable[[str, int, int], None]
 
 SOURCE_SUFFIXES = (
     ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
 )  # fmt: skip
-_SOURCE_MAX = 20 * 1024 * 1024
+SOURCE_MAX = 20 * 1024 * 1024
 _PARSED_PART = 4  # files that a process parses in one go
 _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
+class Scanned(msgspec.Struct, frozen=True, kw_only=True):
+    """What source files were scanned for: names beginning with one of ``scopes``, and paths that leave the package root.
+
+    ``roots`` are the package roots' directories, ``links`` the symbolic links that an import may go through.
+    """
+
+    scopes: tuple[bytes, ...] = ()
+    roots: tuple[str, ...] = ("",)
+    links: tuple[str, ...] = ()
+
+    def depth_of(self) -> Callable[[str], int]:
+        """How many consecutive ``../`` leave a file's package root, as a function of its path."""
+        return _depths(self.roots, self.links)
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What a source became."""
 
     repo: Repo
     not_checked: tuple[NotChecked, ...] = ()
     ignored: int = 0
+    scanned: Scanned = Scanned()
+
+
+class Content(Enum):
+    """What a tracked file's bytes are read for."""
+
+    SOURCE = "source"
+    DOCUMENT = "document"
+    NONE = "none"
+
+
+def content_kind(path: str, policy: Policy) -> Content:
+    """What a tracked file's bytes are read for, by its path."""
+    if _installed(path) or matches_any(path, policy.tables.ignore.paths):
+        return Content.NONE
+    if path.endswith(SOURCE_SUFFIXES):
+        return Content.SOURCE
+    return Content.DOCUMENT if _is_document(path) else Content.NONE
+
+
+def _is_document(path: str) -> bool:
+    name = _base(path)
+    return name in _DOCUMENTS or name in LOCK_NAMES or path == _LERNA
 
 
 def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | None = None) -> Loaded:
@@ -74,7 +122,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
                 problems.append(_missing(entry.path))
             continue
         name = entry.path.rpartition("/")[2]
-        if name in _DOCUMENTS or name in LOCK_NAMES or entry.path == _LERNA:
+        if _is_document(entry.path):
             if entry.kind == "file":
                 documents.append(entry)
             elif not matches_any(entry.path, ignore):
@@ -108,19 +156,13 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         rest = [entry for entry in documents if _base(entry.path) in LOCK_NAMES]
         locks = tuple(fact for fact in _read_documents(source, rest, cache, problems) if isinstance(fact, Lock))
 
-    # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
-    found = _scan(
-        source,
-        sources,
-        linked.roots,
-        linked.manifests,
-        policy,
-        cache,
-        problems,
-        progress,
-        read_locks,
-        [entry.path for entry in entries if entry.kind == "link" and _is_importable(entry.path)],
+    scanned = Scanned(
+        scopes=_needles(policy, linked.manifests, _private_members(source, policy, linked.roots)),
+        roots=tuple(root.directory for root in linked.roots),
+        links=tuple(entry.path for entry in entries if entry.kind == "link" and _is_importable(entry.path)),
     )
+    # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
+    found = _scan(source, sources, scanned, policy, cache, problems, progress, read_locks)
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
     governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
     repo = Repo(
@@ -141,7 +183,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         sources=found,
         files=sum(1 for entry in sources if entry.path not in left_out),
     )
-    return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out))
+    return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out), scanned=scanned)
 
 
 def _is_importable(link: str) -> bool:
@@ -375,18 +417,15 @@ class _Scan(msgspec.Struct, array_like=True):
 def _scan(
     source: Source,
     files: list[Entry],
-    roots: Iterable[Root],
-    manifests: Iterable[Manifest],
+    scanned: Scanned,
     policy: Policy,
     cache: FactCache,
     problems: list[NotChecked],
     progress: Progress | None,
     meanwhile: Callable[[], None],
-    links: Iterable[str] = (),
 ) -> dict[str, SourceFile]:
     """Candidate imports of every source file that has any and that policy does not ignore, by path."""
-    scopes = _needles(policy, manifests, _private_members(source, policy, roots))
-    depth_of = _depths(list(roots), links)
+    scopes, depth_of = scanned.scopes, scanned.depth_of()
     version = reader_version("readers/javascript", "facts")
     digest = hashlib.sha256(b"\0".join([version.encode(), source.label.encode(errors="replace"), *scopes])).digest()
     kept = _Scan("", {})
@@ -430,7 +469,7 @@ def _scan(
         number_of = {order[number]: number for number in numbers}
         seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
         for path, data in source.read_many(number_of):
-            if data is None or len(data) > _SOURCE_MAX:
+            if data is None or len(data) > SOURCE_MAX:
                 seen.append((number_of[path], -1 if data is None else len(data), []))
             elif imports := candidates(data, needles[unread[path][1]]):
                 seen.append((number_of[path], 0, [(item.specifier, item.start, item.end) for item in imports]))
@@ -476,7 +515,7 @@ def parse_many(
     """
     from bot.readers.javascript.imports import ParsedImports
 
-    version = reader_version("readers/javascript", "facts") + _grammars()
+    version = reader_version("readers/javascript", "facts") + grammars()
     oids = {entry.path: entry.oid for entry in source.entries()}
     keys = {
         # The suffix says which language it is; the rest of the path is no part of what is parsed.
@@ -513,7 +552,7 @@ def parse_many(
         cache.put_many(fresh)
 
 
-def _grammars() -> str:
+def grammars() -> str:
     """The parser's and the grammars' own versions, told by their files."""
     found = [find_spec(name) for name in ("tree_sitter", "tree_sitter_javascript", "tree_sitter_typescript")]
     files = [os.stat(spec.origin) for spec in found if spec is not None and spec.origin is not None]
@@ -590,10 +629,10 @@ def _literal(pattern: str) -> str:
     return pattern
 
 
-def _depths(roots: list[Root], links: Iterable[str] = ()) -> Callable[[str], int]:
+def _depths(roots: Iterable[str], links: Iterable[str] = ()) -> Callable[[str], int]:
     """How many consecutive ``../`` leave a file's package root: its folders below it, plus one. 0 (every relative
     specifier counts) where another package root lies inside, since a path may then lead into it; a symbolic link likewise."""
-    directories = {root.directory for root in roots}
+    directories = set(roots)
     holders: set[str] = set()
     for link in links:
         above = link.rpartition("/")[0]

@@ -4,12 +4,11 @@ The types are the format (`ringfence schema policy` prints their JSON Schema); r
 file and line in every error, is `bot.policy_file`'s.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would evaluate two hundred texts at each start.
 
 import datetime
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -39,12 +38,13 @@ class Side(StrEnum):
 
 
 # The leaf types. ``kind`` names the check in `bot.policy_file` that words an error better than a regular expression;
-# the expressions are for the JSON Schema, in the subset that Python and ECMA-262 share.
+# the expressions are for the JSON Schema, in the subset that Python and ECMA-262 share (as `Meta(pattern=...)` each would
+# be compiled at every start).
 Text1 = Annotated[str, Meta(min_length=1)]
 PackagePattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?!(?:npm:|pypi:)?[*?@/]*$)(?:(?:npm|pypi):)?[^\s:/\\]+(?:/[^\s:/\\]+)?$",
+        extra_json_schema={"pattern": r"^(?!(?:npm:|pypi:)?[*?@/]*$)(?:(?:npm|pypi):)?[^\s:/\\]+(?:/[^\s:/\\]+)?$"},
         description="A package pattern: `npm:@acme/*`, `pypi:acme-*`; without an ecosystem it means npm.",
         extra={"kind": "package"},
     ),
@@ -52,7 +52,7 @@ PackagePattern = Annotated[
 RepositoryPattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?![*/]*$)[^\s:/\\]+(?:/[^\s:/\\]+){1,2}$",
+        extra_json_schema={"pattern": r"^(?![*/]*$)[^\s:/\\]+(?:/[^\s:/\\]+){1,2}$"},
         description="A repository pattern: `owner/name`, on another host than github.com `host/owner/name`.",
         extra={"kind": "repository"},
     ),
@@ -60,7 +60,7 @@ RepositoryPattern = Annotated[
 MemberPattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?!/|\./|\.\.?$|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$",
+        extra_json_schema={"pattern": r"^(?!/|\./|\.\.?$|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$"},
         description="A directory of this repository, relative to its root: `apps/*`.",
         extra={"kind": "member"},
     ),
@@ -68,7 +68,7 @@ MemberPattern = Annotated[
 PathPattern = Annotated[
     str,
     Meta(
-        pattern=r"^(?!/|\./|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$",
+        extra_json_schema={"pattern": r"^(?!/|\./|\.\./|[A-Za-z]:)(?!.*/\.\./)(?!.*/\.\.$)[^\\]*[^\\/]$"},
         description="A path pattern, relative to the repository's root: `**/fixtures/**`.",
         extra={"kind": "path"},
     ),
@@ -76,7 +76,7 @@ PathPattern = Annotated[
 NamePattern = Annotated[
     str,
     Meta(
-        pattern=r"\{x\}",
+        extra_json_schema={"pattern": r"\{x\}"},
         description="A name with `{x}` where the common part stands: `open-{x}`.",
         extra={"kind": "naming"},
     ),
@@ -86,7 +86,7 @@ Word = Annotated[str, Meta(min_length=3, description="A name, at least three cha
 Url = Annotated[
     str,
     Meta(
-        pattern=r"^(?:https://|http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$))",
+        extra_json_schema={"pattern": r"^(?:https://|http://(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$))"},
         description="An https address (http on this machine only).",
         extra={"kind": "url"},
     ),
@@ -94,7 +94,7 @@ Url = Annotated[
 Variable = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        extra_json_schema={"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"},
         description="The name of an environment variable, never its value.",
         extra={"kind": "variable"},
     ),
@@ -102,7 +102,7 @@ Variable = Annotated[
 VariablePattern = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z_*][A-Za-z0-9_*]*$",
+        extra_json_schema={"pattern": r"^[A-Za-z_*][A-Za-z0-9_*]*$"},
         description="The name of an environment variable; `*` stands for any part of it.",
         extra={"kind": "variables"},
     ),
@@ -110,7 +110,7 @@ VariablePattern = Annotated[
 Approver = Annotated[
     str,
     Meta(
-        pattern=r"^@[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?$",
+        extra_json_schema={"pattern": r"^@[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?$"},
         description="A user `@name` or a team `@organisation/team`.",
         extra={"kind": "approver"},
     ),
@@ -118,7 +118,7 @@ Approver = Annotated[
 Allowed = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z][a-z0-9-]*(?::.+)?$",
+        extra_json_schema={"pattern": r"^[a-z][a-z0-9-]*(?::.+)?$"},
         description="A reason that reports give, or `reason:detail`: `unsupported-format:bun.lockb`.",
         extra={"kind": "reason"},
     ),
@@ -126,7 +126,7 @@ Allowed = Annotated[
 RuleId = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z][a-z0-9-]*$",
+        extra_json_schema={"pattern": r"^[a-z][a-z0-9-]*$"},
         description="A rule's id (`ringfence rules` lists them).",
         extra={"kind": "rule"},
     ),
@@ -134,7 +134,7 @@ RuleId = Annotated[
 Age = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{1,5} (hours?|days?|weeks?)$",
+        extra_json_schema={"pattern": r"^[0-9]{1,5} (hours?|days?|weeks?)$"},
         description="A number and a unit: `36 hours`, `3 days`, `2 weeks`.",
         extra={"kind": "age"},
     ),
@@ -389,8 +389,7 @@ class PolicyTables(_Table, frozen=True, kw_only=True):
     ] = {}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The policy in force: the merged tables, where each key stands, and the questions rules ask.
 
     ``places`` maps a dotted key (``open.packages``, ``waiver.0.path``) to the place that set it.
@@ -401,12 +400,12 @@ class Policy:
     """
 
     tables: PolicyTables
-    places: Mapping[str, Place] = field(default_factory=dict)
+    places: Mapping[str, Place] = msgspec.field(default_factory=dict)
     private_names: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     overlay: bool = False
     notes: tuple[str, ...] = ()
-    today: datetime.date = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
+    today: datetime.date = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
 
     @property
     def digest(self) -> str:

@@ -11,7 +11,6 @@ import datetime
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -158,14 +157,13 @@ def _assumed(patterns: tuple[str, ...]) -> tuple[str, ...]:
 # -- documents and problems --------------------------------------------------------------------
 
 
-@dataclass(kw_only=True, eq=False)
-class _Document:
+class _Document(msgspec.Struct, kw_only=True, eq=False):
     """One policy file. ``tree`` is what it says, without what is wrong; a list item that is wrong is None."""
 
     label: str
     data: bytes
     role: str
-    tree: dict[str, Any] = field(default_factory=dict)
+    tree: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def show(self) -> Show:
@@ -373,25 +371,28 @@ def _known_keys() -> frozenset[str]:
 
 
 class _Said(NamedTuple):
-    """What the metadata of a type says: which check it wants, and its description."""
+    """What the metadata of a type says: which check it wants, its description, and its expression ("" for none)."""
 
     kind: str
     description: str
+    pattern: str
 
 
 def _plain(node: inspect.Type) -> tuple[inspect.Type, _Said]:
     """A type without its metadata and without None, which TOML cannot say."""
-    kind, description = "", ""
+    kind, description, pattern = "", "", ""
     while True:
         if isinstance(node, inspect.Metadata):
             kind = kind or str((node.extra or {}).get("kind", ""))
+            said = node.extra_json_schema or {}
             if (node.extra or {}).get("kind"):
-                description = str((node.extra_json_schema or {}).get("description", ""))
+                description = str(said.get("description", ""))
+            pattern = pattern or str(said.get("pattern", ""))
             node = node.type
         elif isinstance(node, inspect.UnionType):
             node = next(inner for inner in node.types if not isinstance(inner, inspect.NoneType))
         else:
-            return node, _Said(kind, description)
+            return node, _Said(kind, description, pattern)
 
 
 _WRONG: Final = object()
@@ -592,7 +593,7 @@ class _Walk:
             return self._bad(pointer, "an empty text", "Write something, or leave it out.")
         if not self._checked(raw, said, pointer):
             return _WRONG
-        if node.pattern is not None and re.search(node.pattern, raw) is None:
+        if said.pattern and re.search(said.pattern, raw) is None:
             return self._bad(pointer, f"{self._show(raw)} is not what belongs here", said.description)
         return raw
 

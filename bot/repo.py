@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import msgspec
@@ -33,8 +32,7 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
     root: Root | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Repo:
+class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A repository's facts. ``identity`` is its name on a forge, when known; ``folder`` the checkout folder's
     own name, on workstations only. ``revision`` is a commit id, or empty for a working tree.
     ``paths`` are all tracked files that policy does not ignore, ``files`` how many source files were
@@ -46,17 +44,17 @@ class Repo:
     folder: str | None = None
     revision: str = ""
     paths: frozenset[str] = frozenset()
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = msgspec.field(default_factory=dict)
     manifests: tuple[Manifest, ...] = ()
     pnpm_workspaces: tuple[PnpmWorkspace, ...] = ()
     locks: tuple[Lock, ...] = ()
     unread_locks: frozenset[str] = frozenset()
     roots: tuple[Root, ...] = ()
-    governs: Mapping[str, Lock] = field(default_factory=dict)
+    governs: Mapping[str, Lock] = msgspec.field(default_factory=dict)
     ghosts: tuple[tuple[str, WorkspaceGlob], ...] = ()
-    sources: Mapping[str, SourceFile] = field(default_factory=dict)
+    sources: Mapping[str, SourceFile] = msgspec.field(default_factory=dict)
     files: int = 0
-    _cache: dict[str, object] = field(default_factory=dict, repr=False)
+    _cache: dict[str, object] = msgspec.field(default_factory=dict)
 
     # -- roots -----------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final, overload
+from typing import Final, Protocol, overload
 
 import msgspec
 
@@ -32,6 +32,7 @@ __all__ = [
     "AskVersion",
     "AskWaiverUse",
     "Committed",
+    "Described",
     "Key",
     "Known",
     "Latest",
@@ -236,6 +237,21 @@ class RuleSide(StrEnum):
     OPEN = "open"
     BOTH = "both"
     FLEET = "fleet"
+
+
+class Described(Protocol):
+    """What pages, lists and reports want to know of a rule, whatever it judges."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def side(self) -> RuleSide: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def judge(self) -> Callable[..., Verdict]: ...
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

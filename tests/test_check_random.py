@@ -318,13 +318,15 @@ def judge(files: Mapping[str, bytes], identity: str | None, weather: int, *, pub
     judged = judge_all(ALL, loaded.repo, policy, answers(files, weather), loaded.not_checked)
     assert not judged.crashed, judged.not_checked
     renderer = Renderer(lambda path: POLICY if path == "ringfence.toml" else files.get(path), public=public)
+    findings = tuple(located(judged, renderer))
+    assert not renderer.crashes, renderer.crashes
     return Report(
         version="0",
         repository=identity or "shop",
         revision="",
         mode="enforce",
         verdict="fail",
-        findings=tuple(located(judged, renderer)),
+        findings=findings,
         not_checked=tuple(judged.not_checked),
         not_run=tuple(judged.not_run),
         counts=tuple(judged.counts),

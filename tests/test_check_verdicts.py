@@ -7,17 +7,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema_rs
+import msgspec
 import pytest
 
 from bot import rules
-from bot.model import Verdict
+from bot.model import Edit, Evidence, Hit, NotChecked, Place, Verdict
 from bot.policy import Policy
 from bot.repo import Repo
 from bot.rule import Known
+from bot.text import Public
 from tests.registry.loopback import LoopbackRegistry
 from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
 
@@ -102,8 +105,6 @@ def test_rules_that_do_not_apply_are_listed(shop: Repository) -> None:
 
 @pytest.fixture
 def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    import msgspec
-
     def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         raise KeyError("{braces} and \x1b[31m control")
 
@@ -129,6 +130,83 @@ def test_a_bug_is_not_allowed_away(shop: Repository, registry: LoopbackRegistry)
     assert done.code == 70
     assert [(p["reason"], p["rule"]) for p in done.report["not_checked"]] == [("internal-error", "visibility")]
     assert done.report["verdict"] == "incomplete"
+
+
+@pytest.mark.usefixtures("crashing")
+def test_the_traceback_of_a_bug_can_be_seen(shop: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGFENCE_DEBUG", "1")
+    with pytest.raises(KeyError, match="braces"):
+        check(shop)
+
+
+BROKEN: dict[str, Callable[[Hit], Hit]] = {
+    "places": lambda hit: msgspec.structs.replace(
+        hit, place=Place("src/main.js", ("not", "a", "range"), start=cast(int, "x"))
+    ),
+    "related places": lambda hit: msgspec.structs.replace(
+        hit, related=(("see", Place("src/main.js", start=cast(int, "x"))),)
+    ),
+    "evidence": lambda hit: msgspec.structs.replace(
+        hit, evidence=(Evidence(kind="lock", text="{nothing}", place=hit.place),)
+    ),
+    "edits": lambda hit: msgspec.structs.replace(
+        hit, edits=(Edit(place=Place("src/main.js", start=cast(int, "x")), old="a", new="b"),)
+    ),
+    "message": lambda hit: msgspec.structs.replace(hit, message="{nothing}"),
+    "remedy": lambda hit: msgspec.structs.replace(hit, remedy="{nothing}"),
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "format_"), [*((part, "json") for part in BROKEN), *(("places", format_) for format_ in FORMATS)]
+)
+def test_a_bug_in_one_finding_costs_its_place_or_its_words_alone(
+    shop: Repository, monkeypatch: pytest.MonkeyPatch, part: str, format_: str
+) -> None:
+    rule = next(r for r in rules.ALL if r.id == "deep-import")
+
+    def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+        verdict = rule.judge(repo, policy, known)
+        verdict.hits = [BROKEN[part](hit) if hit.place.path == "src/main.js" else hit for hit in verdict.hits]
+        return verdict
+
+    broken = tuple(msgspec.structs.replace(r, judge=judge) if r is rule else r for r in rules.ALL)
+    monkeypatch.setattr(rules, "ALL", broken)
+    shop.commit({"src/main.js": DEEP * 2, "src/other.js": DEEP})
+    done = ringfence("check", shop.path, "--format", format_)
+    assert done.code == 70
+    assert "src/other.js" in done.out
+    if format_ != "json":
+        assert "internal-error" in done.out
+        return
+    problems = done.report["not_checked"]
+    assert [(p["reason"], p["rule"], p["path"]) for p in problems] == [("internal-error", "deep-import", "src/main.js")]
+    of_main = [f for f in done.report["findings"] if f["location"]["path"] == "src/main.js"]
+    assert len(of_main) == 2
+    for finding in of_main:
+        assert finding["message"]
+        assert (finding["location"]["line"] == 0) is (part == "places")
+        assert finding["edits"] == [] or part != "edits"
+    [other] = [f for f in done.report["findings"] if f["location"]["path"] == "src/other.js"]
+    assert other["location"]["line"] == 1
+
+
+def test_a_bug_in_the_words_of_what_was_not_checked_hides_nothing(
+    shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
+        problem = NotChecked(
+            reason="offline", subject="{nothing}", detail="", path="src/main.js", params={"x": Public("y")}
+        )
+        return Verdict(not_checked=[problem])
+
+    broken = tuple(msgspec.structs.replace(r, judge=judge) if r.id == "visibility" else r for r in rules.ALL)
+    monkeypatch.setattr(rules, "ALL", broken)
+    shop.commit({"src/main.js": DEEP})
+    done = check(shop)
+    assert done.code == 70
+    assert sorted(p["reason"] for p in done.report["not_checked"]) == ["internal-error", "offline"]
+    assert rules_of(done.report) == [("deep-import", "src/main.js")]
 
 
 # -- what could not be checked ---------------------------------------------------------------------
@@ -336,3 +414,29 @@ def test_every_finding_can_be_explained(shop: Repository) -> None:
     assert done.code == 0, done.err
     assert "@acme/core/src/parser.js" in done.out
     assert "./parse" in done.out or "exports" in done.out
+
+
+# -- how much is shown -----------------------------------------------------------------------------
+
+
+def test_a_limit_shows_some_and_says_how_many_it_leaves_out(shop: Repository) -> None:
+    shop.commit({f"src/file{number}.js": DEEP for number in range(3)})
+    whole = ringfence("check", shop.path)
+    assert whole.out.count("error[deep-import]") == 3
+    assert "not shown" not in whole.out
+    some = ringfence("check", shop.path, "--limit", "1")
+    assert some.code == whole.code == 1
+    assert some.out.count("error[deep-import]") == 1
+    assert "2 more findings not shown (--limit 0 shows all)" in some.out
+    assert "3 errors" in some.out  # the summary counts what is not shown, too
+    for enough in ("0", "3", "4"):
+        assert ringfence("check", shop.path, "--limit", enough).out.count("error[deep-import]") == 3
+
+
+def test_a_limit_is_a_number_and_for_the_terminal_alone(shop: Repository) -> None:
+    assert ringfence("check", shop.path, "--limit", "-1").code == 2
+    assert ringfence("check", shop.path, "--limit", "many").code == 2
+    for format_ in FORMATS[1:]:
+        done = ringfence("check", shop.path, "--limit", "1", "--format", format_)
+        assert done.code == 2
+        assert "--limit is for the terminal" in done.err

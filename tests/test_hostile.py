@@ -97,6 +97,62 @@ def test_links_out_of_the_tree_are_not_followed(
             assert done.code != 0, "a manifest or lock that is a link was passed over in silence"
 
 
+@pytest.mark.parametrize("way", ["committed", "untracked", "dangling", "folder", "in a folder of the repository"])
+def test_a_policy_that_is_a_link_is_refused_by_that_name(
+    shop: Repository, outside: Path, registry: LoopbackRegistry, way: str
+) -> None:
+    where = shop.path
+    if way == "in a folder of the repository":
+        where = shop.path / "example"
+        where.mkdir()
+    else:
+        shop.git("rm", "--quiet", "--cached", "ringfence.toml")
+        (where / "ringfence.toml").unlink()
+        shop.git("commit", "--quiet", "--message", "no policy")
+    (where / "ringfence.toml").symlink_to(outside / ("nothing" if way == "dangling" else "ringfence.toml"))
+    if way != "untracked":
+        shop.commit()
+    if way == "folder":
+        subprocess.run(["rm", "-rf", ".git"], cwd=shop.path, check=True)
+    organisation = shop.path.parent / "organisation.toml"
+    organisation.write_text(policy(registry))
+    runs: list[list[str | Path]] = [
+        ["check", where],
+        ["check", where, "--open", "@acme/*"],
+        ["check", where, "--policy", organisation],
+        ["fix", where, "--dry-run"],
+        ["rules", where],
+        ["selftest", where],
+    ]
+    if way not in ("untracked", "folder"):
+        runs += [["check", where, "--rev", "HEAD"], ["check", where, "--base", "HEAD"]]
+    for arguments in runs:
+        done = ringfence(*arguments)
+        assert done.code == 2, arguments
+        assert "ringfence.toml: the policy is a symbolic link, and links are never followed" in done.err, arguments
+        assert "Commit the file itself." in done.err
+        assert "there is no policy" not in done.err
+    assert "stolen" not in done.out + done.err
+
+
+def test_the_change_that_makes_a_policy_of_a_link_is_judged_by_it(shop: Repository, outside: Path) -> None:
+    text = shop.read("ringfence.toml")
+    (shop.path / "ringfence.toml").unlink()
+    (shop.path / "ringfence.toml").symlink_to(outside / "ringfence.toml")
+    shop.commit()
+    (shop.path / "ringfence.toml").unlink()
+    shop.commit({"ringfence.toml": text})
+    assert check(shop, "--base", "HEAD~1").code == 0
+    # The other way round the change would take the gate away.
+    assert check(shop, "--base", "HEAD~2").code == 0
+    (shop.path / "ringfence.toml").unlink()
+    (shop.path / "ringfence.toml").symlink_to(outside / "ringfence.toml")
+    shop.commit()
+    done = check(shop, "--base", "HEAD~1")
+    assert done.code == 2
+    assert "symbolic link" in done.err
+
+
 @pytest.mark.parametrize("swapped", ["src", "src/main.js"])
 def test_a_tracked_file_that_is_a_link_on_disk_is_not_followed(shop: Repository, outside: Path, swapped: str) -> None:
     (outside / "main.js").write_text(DEEP)

@@ -190,7 +190,7 @@ def test_broken_files_are_joined_with_the_text() -> None:
         ("./a", 0), (".", 0), ("a", 0), ("@acme/a", 0), ("#a", 0), ("node:fs", 0), ("https://example.test/a", 0),
         ("../a", 1), ("..", 1), ("../../..", 3), ("../..a", 1), ("../.../a", 1),
         ("./../a", None), ("a/../../b", None), ("..//../a", None), ("../a/../b", None), (".././../a", None),
-        ("/a", None), ("\\\\host\\a", None), ("C:\\a", None), ("c:/a", None), ("file:///a", None), ("FILE:a", None),
+        ("/a", None), ("\\\\host\\a", None), ("C:\\a", None), ("c:/a", None), ("file:///a", None), ("FILE:a", 0), ("file:..", 0), ("FILE:../a", None), ("file:a/../../b", None),
         (" file:///a", None), ("..\\..\\a", None), ("./%2e%2E/a", None), ("%2e./a", None), ("./.\t./a", None),
         (".\\..\\a", None), ("a/%2e%2e/b", None),
     ],

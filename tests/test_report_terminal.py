@@ -268,7 +268,7 @@ def test_four_hundred_findings_are_brief_and_all_there() -> None:
     levels = re.findall(r"^(error|warning)\[", said, re.MULTILINE)
     assert levels.count("error") == 300
     limited = render(report(*many), width=100, limit=5)
-    assert "395 more findings not shown (--limit)" in limited
+    assert "395 more findings not shown (--limit 0 shows all)" in limited
     assert limited.count("error[") == 5
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import mmap
 import time
 from collections import Counter
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from bot import __version__
 from bot.audit_report import (
     AuditHead,
     AuditSummary,
@@ -22,6 +23,7 @@ from bot.audit_report import (
     RuleTally,
 )
 from bot.commands.common import (
+    Judgement,
     Opened,
     Options,
     Outside,
@@ -29,14 +31,15 @@ from bot.commands.common import (
     allowed,
     chosen_rules,
     facts_directory,
-    judge_opened,
+    judge_anew,
+    own_policy,
     policy_documents,
+    report_of,
     screened,
-    version,
 )
-from bot.engine import Lines, Renderer
-from bot.errors import RingfenceError
-from bot.factcache import FactCache
+from bot.engine import Places, Renderer, located
+from bot.errors import RingfenceError, debugging
+from bot.factcache import FactCache, reader_version
 from bot.facts.summary import RepoSummary
 from bot.fleet import Fleet, FleetRule, is_hidden
 from bot.fleet_engine import Standing, findings_of, judge_fleet, pair_views
@@ -45,8 +48,8 @@ from bot.link import locks
 from bot.model import Location, Place, Report, Severity, Summary
 from bot.names import RepoName
 from bot.policy import Policy, Side, repository_matches
-from bot.readers.positions import Located
 from bot.report.words import decides
+from bot.rule import Rule
 from bot.rules import ALL, FLEET
 from bot.shards import (
     Audited,
@@ -61,7 +64,7 @@ from bot.sources.base import MissingObjectError, Source, TooLargeError
 from bot.sources.folder import Memory
 from bot.sources.head import EmptyRepositoryError
 from bot.sources.open import POLICY_FILE
-from bot.sources.remembered import Remembered, Spot
+from bot.sources.remembered import Remembered
 from bot.summarise import summarise
 from bot.targets import Inventory, Target
 from bot.text import redact
@@ -86,7 +89,7 @@ def audit_shard(
     mine = [target for target in inventory.targets if shard_of(target.label, shards) == shard]
     writer = ShardWriter(path)
     progress = Progress(options.progress)
-    inner = dataclasses.replace(options, progress=False)
+    inner = msgspec.structs.replace(options, progress=False)
     workers: list[_Worker] = []
     done = mmap.mmap(-1, len(mine) + 1)  # a byte a repository, which all processes see
 
@@ -102,7 +105,7 @@ def audit_shard(
     try:
         writer.write(
             ShardHead(
-                version=version(),
+                version=__version__,
                 shard=shard,
                 shards=shards,
                 policy=policies.base.digest,
@@ -143,10 +146,10 @@ class _Policies:
         self.base, self._documents = organisation_policy(options)
         self._shared: dict[tuple[str, ...], tuple[Policy, Mapping[str, bytes]]] = {}
 
-    def of(self, own: bytes | None, identity: RepoName | None) -> tuple[Policy, Mapping[str, bytes]]:
+    def of(self, own: tuple[str, bytes] | None, identity: RepoName | None) -> tuple[Policy, Mapping[str, bytes]]:
         """With the files that say it. Raises `bot.policy_file.PolicyError` for the repository's own file."""
         if own is not None and self._options.policy is not None:
-            return policy_documents(self._options, (POLICY_FILE, own), identity, ALL)
+            return policy_documents(self._options, own, identity, ALL)
         speaks = tuple(
             pattern
             for pattern in self.base.tables.repository
@@ -165,11 +168,10 @@ class _Worker:
     def __init__(self, options: Options, policies: _Policies) -> None:
         self._options = options
         self._policies = policies
-        self._rules = chosen_rules(options.only, [*ALL, *FLEET])
+        self._rules = [rule for rule in chosen_rules(options.only, [*ALL, *FLEET]) if isinstance(rule, Rule)]
         self._cache = FactCache(facts_directory() if options.cache else None)
         self._progress = Progress(False)
         self._outside = Outside(options, policies.base, self._cache, self._progress)
-        self._documents: dict[tuple[str, bytes], Located] = {}
 
     def close(self) -> tuple[str, ...]:
         """End connections; what the caches had to say."""
@@ -193,6 +195,8 @@ class _Worker:
                 remedy=error.remedy or "",
             )
         except Exception as error:  # one repository's trouble must not hide the others
+            if debugging():
+                raise
             return NotAudited(
                 label=target.label,
                 repository=name,
@@ -222,61 +226,59 @@ class _Worker:
                 kept=(POLICY_FILE,),
             )
         try:
-            policy, documents = self._policies.of(_own_policy(source), identity)
+            own = own_policy(self._options, source)
+            policy, documents = self._policies.of(own, identity)
             self._outside.turn_to(policy)
-            lines = _Recollection(source, documents, self._documents)
-            renderer = Renderer(lines.read, public=self._options.public, lines=lines.of)
-            run = judge_opened(
-                Opened(source=source, policy=policy, documents=documents),
-                self._options,
-                [rule for rule in self._rules if not isinstance(rule, FleetRule)],
-                self._cache,
-                self._outside,
-                self._progress,
-                began=began,
-                renderer=renderer,
+            opened = Opened(source=source, policy=policy, documents=documents)
+            reader = _Reader(source, documents)
+            digest = _digest(documents)
+            judgement = judge_anew(source, policy, self._rules, self._cache, self._outside, self._progress)
+            renderer = Renderer(reader.read, public=self._options.public, places=reader.places(digest))
+            findings = located(judgement.judged, renderer)
+            facts = self._facts(judgement, policy, renderer, target)
+            measured = Summary(
+                requests=self._outside.requests,
+                parsed=self._outside.parsed,
+                seconds=round(time.monotonic() - began, 3),
             )
-
-            def locate(place: Place) -> tuple[Location, str]:
-                file = lines.of(place.path)
-                location = renderer.locate(place)
-                line = file.line(location.line) if file is not None and location.line else ""
-                return location, line if len(line) <= _LINE_MAX else ""
-
-            facts = summarise(run.repo, policy, run.judged.not_checked, locate, label=target.label, info=target.info)
-            if isinstance(source, Remembered):
-                source.remember()
+            report = report_of(opened, self._options, judgement, renderer, findings, None, measured)
+            reader.remember(digest, renderer.places)
         finally:
             source.close()
         return Audited(
             facts=facts,
-            report=msgspec.structs.replace(run.report, repository=facts.repository or target.label),
+            report=msgspec.structs.replace(report, repository=facts.repository or target.label),
             standing=Standing.of(policy, FLEET),
             unchanged=isinstance(source, Remembered) and source.unchanged,
-            crashed=run.crashed,
+            crashed=judgement.judged.crashed or bool(renderer.crashes),
         )
 
+    def _facts(self, judgement: Judgement, policy: Policy, renderer: Renderer, target: Target) -> RepoSummary:
+        def locate(place: Place) -> tuple[Location, str]:
+            location = renderer.locate(place)
+            line = renderer.line(location)
+            return location, line if len(line) <= _LINE_MAX else ""
 
-def _own_policy(source: Source) -> bytes | None:
-    try:
-        return source.read(POLICY_FILE)
-    except MissingObjectError:
-        return None
-    except TooLargeError:
-        raise RingfenceError(
-            "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
-        ) from None
+        assert judgement.repo is not None  # noqa: S101  (it was judged anew)
+        problems = judgement.judged.not_checked
+        return summarise(judgement.repo, policy, problems, locate, label=target.label, info=target.info)
 
 
-class _Recollection:
-    """A repository's files for showing places in them: from what is remembered, else from their bytes."""
+def _digest(documents: Mapping[str, bytes]) -> bytes:
+    """What places are a function of, but for the repository's own files."""
+    parts = [
+        reader_version("readers").encode(),
+        *(part for n, d in sorted(documents.items()) for part in (n.encode(), d)),
+    ]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
 
-    def __init__(
-        self, source: Source, documents: Mapping[str, bytes], shared: dict[tuple[str, bytes], Located]
-    ) -> None:
+
+class _Reader:
+    """A repository's files and the policy's, and what was found in them last time."""
+
+    def __init__(self, source: Source, documents: Mapping[str, bytes]) -> None:
         self._source = source
         self._documents = documents
-        self._shared = shared
 
     def read(self, path: str) -> bytes | None:
         """A file's bytes; None where it cannot be read."""
@@ -287,51 +289,24 @@ class _Recollection:
         except (MissingObjectError, TooLargeError):
             return None
 
-    def of(self, path: str) -> Lines | None:
-        """What is known of a file: see `bot.engine.Renderer`."""
-        if path in self._documents and path != POLICY_FILE:
-            # The organisation's files are the same for every repository.
-            key = (path, self._documents[path])
-            if key not in self._shared:
-                self._shared[key] = Located(self._documents[path], path)
-            return self._shared[key]
-        if isinstance(self._source, Remembered) and self._source.oid(path) is not None:
-            return _File(self._source, path, self.read)
-        data = self.read(path)
-        return None if data is None else Located(data, path)
+    def places(self, digest: bytes) -> Places:
+        """Places of the last run in files that are the same. ``digest`` says which readers and policy files found them."""
+        if not isinstance(self._source, Remembered) or not self._source.note.startswith(digest):
+            return Places()
+        try:
+            kept = msgspec.msgpack.decode(self._source.note[len(digest) :], type=Places)
+        except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be found again
+            return Places()
+        return kept.without(self._source.changed())
 
-
-class _File:
-    """One file of a remembered commit: read and searched only for places that nobody asked about before."""
-
-    def __init__(self, source: Remembered, path: str, read: Callable[[str], bytes | None]) -> None:
-        self._source = source
-        self._path = path
-        self._read = read
-        self._file: Located | None = None
-
-    def locate(self, place: Place) -> Location:
-        return self._source.spot(self._path, "at" + _key(place), lambda: Spot(self._located().locate(place))).location
-
-    def span(self, place: Place) -> tuple[int, int] | None:
-        empty = Location(path=self._path)
-        return self._source.spot(
-            self._path, "span" + _key(place), lambda: Spot(empty, span=self._located().span(place))
-        ).span
-
-    def line(self, number: int) -> str:
-        empty = Location(path=self._path)
-        return self._source.spot(self._path, f"line {number}", lambda: Spot(empty, self._located().line(number))).line
-
-    def _located(self) -> Located:
-        if self._file is None:
-            self._file = Located(self._read(self._path) or b"", self._path)
-        return self._file
-
-
-def _key(place: Place) -> str:
-    pointer = msgspec.json.encode(place.pointer).decode() if place.pointer else ""
-    return f" {place.start} {place.end} {place.key} {pointer}"
+    def remember(self, digest: bytes, places: Places) -> None:
+        """Keep the places for the next run."""
+        if not isinstance(self._source, Remembered):
+            return
+        try:
+            self._source.remember(digest + msgspec.msgpack.encode(places))
+        except UnicodeEncodeError:
+            self._source.remember(b"")
 
 
 # -- the merge -----------------------------------------------------------------------------------
@@ -395,7 +370,8 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool) -> Merged:
     rules = [rule for rule in chosen_rules(options.only, [*ALL, *FLEET]) if isinstance(rule, FleetRule)]
     try:
         with Outside(options, policy, cache, progress) as outside:
-            judged = judge_fleet(rules, fleet, policy, outside.asker(fleet.is_open))
+            outside.watch(fleet)
+            judged = judge_fleet(rules, fleet, policy, outside.ask)
             requests = outside.requests
         notices = outside.notices
     finally:
@@ -407,7 +383,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool) -> Merged:
     problems = [renderer.not_checked(problem) for problem in judged.not_checked]
     public = _Public(policy, read.rows, options.public)
     head = AuditHead(
-        version=version(),
+        version=__version__,
         mode=policy.tables.mode,
         public=options.public,
         verdict="pass",
@@ -494,7 +470,7 @@ def _begins(read: _Read, head: ShardHead, policy: Policy) -> bool:
         read.inventory.setdefault(label, head.repositories.get(label, ""))
     read.complete.update(head.complete)
     read.notes.update(dict.fromkeys(head.notes))
-    if head.policy != policy.digest or head.version != version():
+    if head.policy != policy.digest or head.version != __version__:
         what = "policy" if head.policy != policy.digest else "version of Ringfence"
         read.states[head.shard] = ("other-policy", f"its shard was judged by another {what} than this merge has")
         return False

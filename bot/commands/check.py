@@ -22,6 +22,7 @@ Examples:
   ringfence check ../shop --open '@acme/*'     without a policy file: says what it assumed
   ringfence check --base origin/main           decide by what the change since then introduces
   ringfence check --rev v2.1 --format json     a commit, without a checkout, for a program to read
+  ringfence check --limit 20                   the worst twenty, and how many more there are
   ringfence check --format sarif -o out.sarif  for code scanning
 \b
 Exit codes: 0 pass; 1 a failing finding; 2 something that policy does not allow could not be
@@ -65,6 +66,13 @@ checked, or bad usage; 70 a bug of Ringfence.""",
 @click.option(
     "--public/--private", "public", default=None, help="Leave private names out (the default where $CI is set)."
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Show the worst N findings on the terminal and say how many more there are; 0, the default, shows all.",
+)
 @click.option("--all", "everything", is_flag=True, help="Also show what was there before the base, and what is waived.")
 @click.option("-v", "--verbose", is_flag=True, help="Show how much every rule judged.")
 def check(
@@ -82,6 +90,7 @@ def check(
     output: Path | None,
     fail_on: str,
     public: bool | None,
+    limit: int,
     everything: bool,
     verbose: bool,
 ) -> int:
@@ -95,6 +104,9 @@ def check(
 
     if not path.exists() and (":" in str(path) or str(path).startswith("@")):
         raise click.UsageError(f"There is no folder {str(path)!r}; a pattern goes after --open.")
+    format_ = "json" if as_json else format_
+    if limit and format_ != "terminal":
+        raise click.UsageError(f"--limit is for the terminal: a report as {format_} holds every finding.")
     options = common.Options(
         path=path,
         policy=policy,
@@ -112,10 +124,9 @@ def check(
     run = common.check(options, ALL)
     for notice in run.notices:
         click.echo(f"note: {notice}", err=True)
-    format_ = "json" if as_json else format_
     wanted = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     colour = wanted and output is None and format_ == "terminal" and not os.environ.get("NO_COLOR")
-    text = _render(run.report, format_, path, everything=everything, verbose=verbose, colour=colour)
+    text = _render(run.report, format_, path, limit=limit, everything=everything, verbose=verbose, colour=colour)
     if output is None:
         click.echo(text, nl=not text.endswith("\n"), color=colour or None)
     else:
@@ -137,7 +148,9 @@ def _write(output: Path, text: str) -> None:
         ) from None
 
 
-def _render(report: Report, format_: str, path: Path, *, everything: bool, verbose: bool, colour: bool) -> str:
+def _render(
+    report: Report, format_: str, path: Path, *, limit: int, everything: bool, verbose: bool, colour: bool
+) -> str:
     if format_ == "json":
         from bot.report.json_report import render as render_json
 
@@ -162,6 +175,7 @@ def _render(report: Report, format_: str, path: Path, *, everything: bool, verbo
         verbose=verbose,
         everything=everything,
         rules={rule.id: rule.summary for rule in ALL},
+        limit=limit or None,
     )
 
 

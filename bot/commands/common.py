@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from bot.engine import Fetch, Judged, Renderer, fingerprint, judge_all, located
+from bot import __version__
+from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
-from bot.fleet import FleetRule
+from bot.fleet import Fleet
+from bot.lastrun import LastRun
 from bot.load import Loaded, load, parse_many
 from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.names import PackageName, RepoName
-from bot.policy import Policy, Waiver
+from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
 from bot.rule import (
     AskCommitted,
@@ -32,24 +32,25 @@ from bot.rule import (
     AskPublished,
     AskVersion,
     Committed,
+    Described,
     Key,
     ParsedFile,
     Rule,
     Unknown,
 )
 from bot.rules import ALL, FLEET, PLANNED
-from bot.sources.base import MissingObjectError, Source, TooLargeError
+from bot.sources.base import LinkedError, MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
 
-R = TypeVar("R", Rule, FleetRule)
-IsOpen = Callable[[Policy, PackageName], bool]  # whether a name may leave the house
+R = TypeVar("R", bound=Described)
 
 if TYPE_CHECKING:
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
 __all__ = [
+    "Judgement",
     "Opened",
     "Options",
     "Outside",
@@ -59,19 +60,20 @@ __all__ = [
     "check",
     "chosen_rules",
     "facts_directory",
-    "judge_opened",
+    "judge",
+    "judge_anew",
     "open_repo",
+    "own_policy",
     "policy_documents",
+    "report_of",
     "screened",
-    "version",
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says about one check. Paths are the user's own."""
 
-    path: Path = field(default_factory=Path)
+    path: Path = msgspec.field(default_factory=Path)
     policy: Path | None = None
     overlay: Path | None = None
     open_patterns: tuple[str, ...] = ()
@@ -86,35 +88,23 @@ class Options:
     fail_on: Severity = Severity.ERROR
 
 
-@dataclass(frozen=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """A source with the policy that judges it."""
 
     source: Source
     policy: Policy
-    documents: Mapping[str, bytes] = field(default_factory=dict)
+    documents: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One check: its report, and whether a rule crashed (a bug of ours: exit code 70)."""
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One check: its report, and whether a rule or a finding's words crashed (a bug of ours: exit code 70)."""
 
     report: Report
     crashed: bool = False
     judged: Judged
-    repo: Repo
+    repo: Repo | None
     notices: tuple[str, ...] = ()
     private_names: tuple[str, ...] = ()
-
-
-def version() -> str:
-    """The program's version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Progress:
@@ -144,11 +134,10 @@ class Progress:
 def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None = None) -> Opened:
     """Open a source and load the policy in force for it."""
     source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
-    own = _own_policy(options, source)
-    policy, documents = policy_documents(options, own, source.identity, rules)
+    policy, documents = policy_documents(options, own_policy(options, source), source.identity, rules)
     requests = _requested(options, source, policy)
     if requests:
-        policy = dataclasses.replace(policy, notes=policy.notes + requests)
+        policy = msgspec.structs.replace(policy, notes=policy.notes + requests)
     return Opened(source=source, policy=policy, documents=documents)
 
 
@@ -181,7 +170,6 @@ def policy_documents(
     )
     if own is not None:
         documents[own[0]] = own[1]
-    known = [*FLEET, *rules]
     policy = load_policy(
         repository_file=own,
         organisation_file=given(options.policy, "policy"),
@@ -189,7 +177,9 @@ def policy_documents(
         overlay_file=given(overlay, "overlay", "the overlay"),
         open_patterns=options.open_patterns,
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
-        rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in known},
+        rule_ids=dict.fromkeys(PLANNED, Severity.ERROR)
+        | {rule.id: rule.severity for rule in FLEET}
+        | {rule.id: rule.severity for rule in rules},
         identity=identity,
     )
     return policy, documents
@@ -220,25 +210,39 @@ def _is_waiver(value: object) -> bool:
     return True
 
 
-def _own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
+def own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
     """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
-    if options.base is not None:
-        try:
+    try:
+        own = _policy_of(source)
+        if options.base is not None:
             tip = open_source(options.path, revision=options.base)
             try:
-                return POLICY_FILE, tip.read(POLICY_FILE)
+                at_tip = _policy_of(tip)
+                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
+            except LinkedError:
+                pass  # a link was no policy: the change that mends it brings the first
             finally:
                 tip.close()
-        except MissingObjectError:
-            pass  # the change that brings the first policy is judged by it
-    try:
-        return POLICY_FILE, source.read(POLICY_FILE)
-    except MissingObjectError:
-        return None
+    except LinkedError:
+        raise RingfenceError(
+            "the policy is a symbolic link, and links are never followed",
+            where=POLICY_FILE,
+            remedy="Commit the file itself.",
+        ) from None
     except TooLargeError:
         raise RingfenceError(
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
+    return None if own is None else (POLICY_FILE, own)
+
+
+def _policy_of(source: Source) -> bytes | None:
+    try:
+        return source.read(POLICY_FILE)
+    except LinkedError:
+        raise
+    except MissingObjectError:
+        return None
 
 
 def check(options: Options, rules: Sequence[Rule]) -> Run:
@@ -250,12 +254,28 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
     progress = Progress(options.progress)
     try:
         with Outside(options, opened.policy, cache, progress) as outside:
-            run = judge_opened(opened, options, chosen, cache, outside, progress, began=began)
-        return dataclasses.replace(run, notices=outside.notices)
+            judgement = judge(opened.source, opened, options, chosen, cache, outside, progress)
+            before, known = None, None
+            if options.base is not None:
+                before, known = _base(options, chosen, opened, cache, outside, progress)
+            requests, parsed = outside.requests, outside.parsed
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places)
+        findings = located(judgement.judged, renderer, before=before)
+        judgement.keep(renderer.places)
     finally:
         cache.close()
         progress.clear()
         opened.source.close()
+    measured = Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3))
+    report = report_of(opened, options, judgement, renderer, findings, known, measured)
+    return Run(
+        report=report,
+        crashed=judgement.judged.crashed or bool(renderer.crashes),
+        judged=judgement.judged,
+        repo=judgement.repo,
+        notices=outside.notices,
+        private_names=opened.policy.private_names if options.public else (),
+    )
 
 
 def chosen_rules(only: Sequence[str], rules: Sequence[R]) -> list[R]:
@@ -268,56 +288,97 @@ def chosen_rules(only: Sequence[str], rules: Sequence[R]) -> list[R]:
             near = get_close_matches(wanted, every, 1)
             raise RingfenceError(
                 f"there is no rule {wanted!r}",
-                remedy=(f"Did you mean {near[0]!r}? " if near else "") + "ringfence rules lists them.",
+                remedy="ringfence audit judges it, across repositories."
+                if wanted in {rule.id for rule in FLEET}
+                else (f"Did you mean {near[0]!r}? " if near else "") + "ringfence rules lists them.",
             )
     return [rule for rule in rules if not only or rule.id in only]
 
 
-def judge_opened(
+def report_of(
+    opened: Opened,
+    options: Options,
+    judgement: Judgement,
+    renderer: Renderer,
+    findings: Sequence[Finding],
+    known: Counter[tuple[str, ...]] | None,
+    measured: Summary,
+) -> Report:
+    """The report of one judgement. ``known`` is what the base could not check either."""
+    policy, judged = opened.policy, judgement.judged
+    spoken_of = policy.tables.rules
+    not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in spoken_of]
+    here = {rule.id for rule in ALL}
+    across = dict.fromkeys(rule.id for rule in FLEET if rule.id in spoken_of and rule.id not in here)
+    not_run += [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in across]
+    report = _report(
+        opened,
+        options,
+        judgement,
+        msgspec.structs.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
+        findings,
+        [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
+        known,
+        measured,
+    )
+    return screened(report, policy.private_names) if options.public else report
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source was judged to be, now or the last time. ``repo`` is None where the last run's judgement holds."""
+
+    judged: Judged
+    files: int
+    ignored: int
+    repo: Repo | None = None
+    places: Places = Places()
+    keep: Callable[[Places], None]
+
+
+def judge(
+    source: Source,
     opened: Opened,
     options: Options,
     rules: Sequence[Rule],
     cache: FactCache,
     outside: Outside,
     progress: Progress,
-    *,
-    began: float,
-    renderer: Renderer | None = None,
-) -> Run:
-    """Judge one repository that is open: what a check and an audit have in common. ``began`` is a time of `time.monotonic`."""
+) -> Judgement:
+    """Judge a source by the policy that was opened, as far as the last run did not."""
     policy = opened.policy
-    loaded = load(opened.source, policy, cache, progress)
-    fetch = outside.fetcher(opened.source, loaded.repo)
-    judged = judge_all(rules, loaded.repo, policy, fetch, loaded.not_checked)
-    before, known = None, None
-    if options.base is not None:
-        before, known = _base(options, rules, opened, cache, outside, progress)
-    requests, parsed = outside.requests, outside.parsed
-    renderer = renderer or Renderer(_reader(opened), public=options.public)
-    findings = located(judged, renderer, before=before)
-    spoken_of = policy.tables.rules
-    not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in spoken_of]
-    ids = {rule.id for rule in ALL}
-    fleet = (rule.id for rule in FLEET if rule.id in spoken_of and rule.id not in ids)
-    not_run += [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in fleet]
-    report = _report(
-        opened,
-        options,
-        loaded,
-        dataclasses.replace(judged, not_run=sorted([*judged.not_run, *not_run], key=lambda n: n.rule)),
-        findings,
-        [renderer.not_checked(problem) for problem in judged.not_checked],
-        known,
-        Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3)),
-    )
-    if options.public:
-        report = screened(report, policy.private_names)
-    return Run(
-        report=report,
-        crashed=judged.crashed,
+    documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
+    recalled = last.recall(outside.fetcher(source), outside.closed)
+    if recalled is not None:
+        return Judgement(
+            judged=recalled.judged,
+            files=recalled.files,
+            ignored=recalled.ignored,
+            places=recalled.places,
+            keep=lambda places: None,
+        )
+    return judge_anew(source, policy, rules, cache, outside, progress, last.keep)
+
+
+def judge_anew(
+    source: Source,
+    policy: Policy,
+    rules: Sequence[Rule],
+    cache: FactCache,
+    outside: Outside,
+    progress: Progress,
+    keep: Callable[[Loaded, Judged, Places], None] | None = None,
+) -> Judgement:
+    """Judge a source from its facts, whatever was judged before."""
+    loaded = load(source, policy, cache, progress)
+    outside.watch(loaded.repo)
+    judged = judge_all(rules, loaded.repo, policy, outside.fetcher(source), loaded.not_checked)
+    return Judgement(
         judged=judged,
+        files=loaded.repo.files,
+        ignored=loaded.ignored,
         repo=loaded.repo,
-        private_names=policy.private_names if options.public else (),
+        keep=lambda places: keep(loaded, judged, places) if keep is not None else None,
     )
 
 
@@ -369,7 +430,7 @@ class Outside:
         self._progress = progress
         self._registry: Registry | None = None
         self._cache: Cache | None = None
-        self._open: list[IsOpen] = []
+        self._may_ask: list[Callable[[PackageName], bool]] = []
         self._requests_before = 0
         self.parsed = 0
         self.notices: tuple[str, ...] = ()
@@ -378,14 +439,14 @@ class Outside:
         return self
 
     def turn_to(self, policy: Policy) -> None:
-        """Another check begins: by this policy, with nothing counted and no repository known. The registry's door stays open."""
+        """Another check begins, by this policy: nothing is counted, and no repository watched. The registry's door stays open."""
         if self._registry is not None and policy.tables.registry != self._policy.tables.registry:
             self._registry.close()
             self._registry = None
         if self._registry is not None:
             self._registry.forget()
         self._policy = policy
-        self._open.clear()
+        self._may_ask.clear()
         self._requests_before = self._registry.requests if self._registry is not None else 0
         self.parsed = 0
 
@@ -400,20 +461,25 @@ class Outside:
     def requests(self) -> int:
         return self._registry.requests - self._requests_before if self._registry is not None else 0
 
-    def asker(self, is_open: IsOpen) -> Fetch:
-        """The engine's ``fetch`` for what registries alone know. From then on only names are asked for that ``is_open`` lets out."""
-        self._open.append(is_open)
+    def watch(self, repo: Repo | Fleet) -> None:
+        """From now on no name is asked for that ``repo`` calls private."""
+        self._may_ask.append(lambda package: repo.is_open(self._policy, package))
 
-        def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
-            return self._ask(
-                [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)]
-            )
+    def closed(self, members: Collection[str]) -> None:
+        """From now on no name is asked for that policy does not call open, or that one of these private members has."""
 
-        return fetch
+        def may_ask(package: PackageName) -> bool:
+            private = package.ecosystem == "npm" and package.name in members
+            return not private and self._policy.side_of_package(package) is Side.OPEN
 
-    def fetcher(self, source: Source, repo: Repo) -> Fetch:
-        """The engine's ``fetch`` for one source. From then on no name is asked for that ``repo`` calls private."""
-        self._open.append(repo.is_open)
+        self._may_ask.append(may_ask)
+
+    def ask(self, keys: Sequence[Key]) -> Mapping[Key, object]:
+        """The engine's ``fetch`` where there is no source: what registries alone know."""
+        return self._ask([key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)])
+
+    def fetcher(self, source: Source) -> Fetch:
+        """The engine's ``fetch`` for one source."""
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
             answers: dict[Key, object] = {}
@@ -449,13 +515,11 @@ class Outside:
                 self._policy.tables.registry,
                 self._cache,
                 offline=self._options.offline,
-                is_open=self._may_ask,
+                # Where nobody has said which names are open, none is.
+                is_open=lambda package: bool(self._may_ask) and all(may_ask(package) for may_ask in self._may_ask),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
-
-    def _may_ask(self, package: PackageName) -> bool:
-        return all(is_open(self._policy, package) for is_open in self._open)
 
 
 def _committed(source: Source, key: AskCommitted) -> Committed:
@@ -491,8 +555,9 @@ def _base(
     source = open_source(options.path, revision=base)
     source.folder = head.source.folder
     renamed = _renames(base, head.source.revision, options)
-    loaded = load(source, head.policy, cache, progress)
-    judged = judge_all(rules, loaded.repo, head.policy, outside.fetcher(source, loaded.repo), loaded.not_checked)
+    judgement = judge(source, head, options, rules, cache, outside, progress)
+    judged = judgement.judged
+    judgement.keep(Places())
     marks = Counter(
         fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
         for index, (rule, _, hit) in enumerate(judged.hits)
@@ -556,7 +621,7 @@ def _folder(source: Source) -> str:
 def _report(
     opened: Opened,
     options: Options,
-    loaded: Loaded,
+    judgement: Judgement,
     judged: Judged,
     findings: Sequence[Finding],
     not_checked: Sequence[NotChecked],
@@ -586,17 +651,17 @@ def _report(
         notes=sum(f.severity is Severity.NOTE for f in decides),
         waived=sum(bool(f.waived) for f in findings),
         before=sum(not f.introduced for f in findings),
-        files=loaded.repo.files,
-        ignored=loaded.ignored,
+        files=judgement.files,
+        ignored=judgement.ignored,
         judged=sum(sum(count.judged.values()) for count in judged.counts),
         parsed=measured.parsed,
         requests=measured.requests,
         seconds=measured.seconds,
     )
     return Report(
-        version=version(),
-        repository=str(loaded.repo.identity or loaded.repo.folder or _folder(opened.source)),
-        revision=loaded.repo.revision,
+        version=__version__,
+        repository=str(opened.source.identity or opened.source.folder or _folder(opened.source)),
+        revision=opened.source.revision,
         base=options.base or "",
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
+from bot import __version__
 from bot.errors import RingfenceError
 from bot.names import PackageName, is_npm_name
 from bot.registry.fetch import Patience, is_exact_version
@@ -97,7 +98,7 @@ class Client:
             transport=_Guard(is_open, transport or _Network(patience)),
             trust_env=False,
             follow_redirects=False,
-            headers={"User-Agent": f"ringfence/{_version()}", "Accept-Encoding": "gzip"},
+            headers={"User-Agent": f"ringfence/{__version__}", "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(patience.read, connect=patience.connect, pool=None),
         )
 
@@ -329,12 +330,3 @@ def _unreachable(where: str, trouble: str) -> Unknown:
 
 def _words(error: Exception) -> str:
     return f"cannot be read ({type(error).__name__}{f': {error}' if str(error) else ''})"
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "0"

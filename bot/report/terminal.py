@@ -117,7 +117,7 @@ class _Face:
             if block:
                 out += [*self._heading(path, group), *block]
         if left_out:
-            out.append(f"{plural(left_out, 'more finding')} not shown (--limit)")
+            out.append(f"{plural(left_out, 'more finding')} not shown (--limit 0 shows all)")
         while out and not out[-1]:
             out.pop()
         return out

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from bot.names import RepoName
 
-__all__ = ["MAX_FILE", "Entry", "MissingObjectError", "Source", "TooLargeError"]
+__all__ = ["MAX_FILE", "Entry", "LinkedError", "MissingObjectError", "Source", "State", "TooLargeError"]
 
 # No reader accepts more; larger files are never brought into memory.
 MAX_FILE = 100 * 1024 * 1024
@@ -31,6 +31,18 @@ class MissingObjectError(Exception):
     """A file that git tracks and whose object or file is not there."""
 
 
+class LinkedError(MissingObjectError):
+    """A symbolic link: what it points to is not read."""
+
+
+class State(NamedTuple):
+    """What a source holds, in short: ``digest`` changes whenever what is tracked does, but for the content of the files
+    in ``dirty``, which differ on disk from what git has."""
+
+    digest: bytes
+    dirty: tuple[str, ...] = ()
+
+
 class Source(Protocol):
     """One repository's bytes. Paths are POSIX, relative to the root, undecodable bytes surrogate-escaped."""
 
@@ -39,12 +51,16 @@ class Source(Protocol):
     identity: RepoName | None
     folder: str | None
 
+    def state(self) -> State | None:
+        """What it holds, in short, without a look at every file; None where nobody can say."""
+        ...
+
     def entries(self) -> list[Entry]:
         """Everything that is tracked, always in the same order."""
         ...
 
     def read(self, path: str) -> bytes:
-        """One file's bytes. Raises `MissingObjectError` or `TooLargeError`."""
+        """One file's bytes. Raises `MissingObjectError` (`LinkedError` for a symbolic link) or `TooLargeError`."""
         ...
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:

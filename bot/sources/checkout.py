@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.base import MAX_FILE, Entry, MissingObjectError, TooLargeError
+from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError
 from bot.sources.git import Objects, ask_identity, filters_off, read_identity, read_objects, start
 
 __all__ = ["Checkout", "read_beneath"]
@@ -27,7 +27,7 @@ def read_beneath(root: str, path: str) -> bytes:
         descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
-            raise MissingObjectError(f"{path} is a symbolic link") from None
+            raise LinkedError(f"{path} is a symbolic link") from None
         raise MissingObjectError(f"{path}: {error.strerror}") from None
     try:
         status = os.fstat(descriptor)
@@ -58,8 +58,10 @@ class Checkout:
         self._top = top
         self._root = str(root)
         self._disk = disk
+        self._answers: tuple[bytes, set[str]] | None = None
         self._oids: dict[str, str] | None = None
         self._entries: list[Entry] = []
+        self._links: set[str] = set()
         self._converted = False  # most files on disk are not what git has
         self._objects = Objects(root)
         self.revision = ""
@@ -76,16 +78,36 @@ class Checkout:
         self.identity: RepoName | None = read_identity(origin) if origin is not None else None
         self.folder: str | None = root.name if named else None
 
+    def _ask(self) -> tuple[bytes, set[str]]:
+        """What git lists, and the paths that differ on disk."""
+        if self._answers is None:
+            out, err = self._listing.communicate()
+            names, _ = self._changed.communicate()
+            if self._listing.returncode:
+                raise RingfenceError(
+                    f"git ls-files: {err.decode(errors='replace').strip()}",
+                    where=self._root,
+                    remedy="Run git status here.",
+                )
+            self._answers = out, set(filter(None, os.fsdecode(names).split("\0")))
+        return self._answers
+
+    def state(self) -> State | None:
+        if self._disk:
+            return None
+        listing, dirty = self._ask()
+        whole = hashlib.sha256(listing)
+        for path in sorted(dirty):
+            whole.update(f"{path}\0".encode(errors="surrogateescape") if not self._is_there(path) else b"")
+        return State(whole.digest(), tuple(sorted(dirty)))
+
+    def _is_there(self, path: str) -> bool:
+        return os.path.lexists(f"{self._root}/{path}")
+
     def entries(self) -> list[Entry]:
         if self._oids is not None:
             return self._entries
-        out, err = self._listing.communicate()
-        names, _ = self._changed.communicate()
-        if self._listing.returncode:
-            raise RingfenceError(
-                f"git ls-files: {err.decode(errors='replace').strip()}", where=self._root, remedy="Run git status here."
-            )
-        dirty = set(os.fsdecode(names).split("\0")) if names else set()
+        out, dirty = self._ask()
         entries: list[Entry] = []
         oids: dict[str, str] = {}
         for line in os.fsdecode(out).split("\0"):
@@ -95,13 +117,14 @@ class Checkout:
             mode, oid, stage = head.split(" ")
             if mode == "120000":
                 entries.append(Entry(path, oid, "link"))
+                self._links.add(path)
             elif mode == "160000":
                 entries.append(Entry(path, oid, "submodule"))
             elif stage != "0" or path in dirty or self._disk:
                 # A conflicted path has several stages: its file on disk counts, once.
                 if path not in oids:
                     oids[path] = ""
-                    if os.path.lexists(f"{self._root}/{path}"):
+                    if self._is_there(path):
                         entries.append(Entry(path, ""))
             else:
                 oids[path] = oid
@@ -111,10 +134,26 @@ class Checkout:
         return entries
 
     def read(self, path: str) -> bytes:
-        self.entries()
-        oid = (self._oids or {}).get(path)
+        mode, oid = self._listed(path)
+        if mode == "120000":  # where the system has no links, git writes their target into a plain file
+            raise LinkedError(f"{path} is a symbolic link")
         data = (self._verified(path, oid) or self._objects.read(oid)) if oid else None
         return read_beneath(self._root, path) if data is None else data
+
+    def _listed(self, path: str) -> tuple[str, str]:
+        """Mode and blob id of one file, the latter empty for one that differs on disk or that git does not track.
+
+        One is looked for where git names it: a whole listing takes its time.
+        """
+        if self._oids is not None:
+            return ("120000" if path in self._links else "", self._oids.get(path, ""))
+        out, dirty = self._ask()
+        at = out.find(b"\t" + os.fsencode(path) + b"\0")
+        if at < 0:
+            return "", ""
+        mode, oid, stage = out[out.rfind(b"\0", 0, at) + 1 : at].decode().split(" ")
+        plain = stage == "0" and path not in dirty and not self._disk
+        return mode, oid if plain and mode.startswith("100") else ""
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         self.entries()

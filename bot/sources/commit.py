@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bot.names import RepoName
-from bot.sources.base import Entry, MissingObjectError
+from bot.sources.base import Entry, LinkedError, MissingObjectError, State
 from bot.sources.git import Objects, git, identity_of, read_objects, resolve_revision
 
 __all__ = ["Commit"]
@@ -26,6 +26,9 @@ class Commit:
         self.label = f"{where} at {self.revision[:12]}"
         self.identity: RepoName | None = identity_of(where) if named else None
         self.folder: str | None = None
+
+    def state(self) -> State:
+        return State(f"{self.revision}:{self._prefix}".encode(errors="surrogateescape"))
 
     def entries(self) -> list[Entry]:
         if self._oids is not None:
@@ -51,7 +54,8 @@ class Commit:
         oid = (self._oids or {}).get(path)
         data = self._objects.read(oid) if oid else None
         if data is None:
-            raise MissingObjectError(path)
+            linked = any(entry.path == path and entry.kind == "link" for entry in self._entries)
+            raise (LinkedError if linked else MissingObjectError)(path)
         return data
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:

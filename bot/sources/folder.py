@@ -25,6 +25,9 @@ class Folder:
         self.identity: RepoName | None = None
         self.folder: str | None = root.name
 
+    def state(self) -> None:
+        return None
+
     def entries(self) -> list[Entry]:
         entries: list[Entry] = []
         stack = [""]
@@ -74,6 +77,9 @@ class Memory:
         self.label = "memory"
         self.identity = identity
         self.folder = folder
+
+    def state(self) -> None:
+        return None
 
     def entries(self) -> list[Entry]:
         return [Entry(path, "") for path in sorted(self._files)]

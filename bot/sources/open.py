@@ -11,7 +11,7 @@ from bot.sources.commit import Commit
 from bot.sources.folder import Folder
 from bot.sources.git import bare_repository_of, repository_of
 
-__all__ = ["POLICY_FILE", "open_source", "root_of_path"]
+__all__ = ["POLICY_FILE", "has_policy", "open_source", "root_of_path"]
 
 POLICY_FILE = "ringfence.toml"
 
@@ -48,7 +48,13 @@ def open_source(path: Path, *, revision: str | None = None, disk: bool = False) 
 
 def _root(path: Path, top: Path) -> Path:
     """An example inside a larger repository is a repository of its own, whose name nobody knows."""
-    return path if (path / POLICY_FILE).is_file() else top
+    return path if has_policy(path) else top
+
+
+def has_policy(folder: Path) -> bool:
+    """Whether a folder has a policy file. One that is a symbolic link counts: it is refused in words, not passed over."""
+    file = folder / POLICY_FILE
+    return file.is_file() or file.is_symlink()
 
 
 def root_of_path(path: Path) -> Path:

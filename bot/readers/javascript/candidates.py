@@ -63,8 +63,10 @@ _BODY = {
     0x27: re.compile(rb"(?:[^'\\\r\n]++|\\(?s:\r\n|.))*+(?=')"),
     0x60: re.compile(rb"(?:[^`\\]++|\\(?s:.))*+(?=`)"),
 }
+# What an import context may end with, before the quote and a space or not.
+_BEFORE = rb"[\s(=,\[mt/\x80-\xff]"
 # Every quote that something which may end an import context stands before.
-_ANY_QUOTE = re.compile(rb"[\"'`](?<=[\s(=,\[mt/\x80-\xff].)(?<![^\s(=,\[mt/\x80-\xff] .)")
+_ANY_QUOTE = re.compile(rb"[\"'`](?<=" + _BEFORE + rb".)(?<![^\s(=,\[mt/\x80-\xff] .)")
 
 
 def _folded(quote: bytes) -> bytes:
@@ -73,17 +75,22 @@ def _folded(quote: bytes) -> bytes:
     return rb"(?<=" + quote + rb"\./)" + rest + rb"|(?<=" + quote + rb"\.\./)" + rest
 
 
-# One pass over the slashes: an absolute path; a `..` segment that does not continue a run of them (./.. a/.. .//.. but
-# not ../..); a relative path with tabs or newlines, which URL parsers drop.
+# One pass over the slashes: an absolute path after what may end an import context; a `..` segment that does not continue
+# a run of them (./.. a/.. .//.. but not ../..) or that stands behind a webpack loader's `!`; a drive letter; a file: URL;
+# a relative path with tabs or newlines, which URL parsers drop.
 _SLASH = re.compile(
-    rb"/(?:(?<=[\"'`]/)|\.\.(?<!(?<!\.)\.\./\.\.)|(?<=\./)(?:" + b"|".join(map(_folded, (b'"', b"'", b"`"))) + rb"))"
+    rb"/(?:(?<=" + _BEFORE + rb"[\"'`]/)(?<![^\s(=,\[mt/\x80-\xff] [\"'`]/)"
+    rb"|\.\.(?<!(?<!\.)\.\./\.\.)"
+    rb"|(?<=\./)(?:(?<=[!:]\.\./)|" + b"|".join(map(_folded, (b'"', b"'", b"`"))) + rb")"
+    rb"|(?<=:/)(?:(?<=[\"'`][A-Za-z]:/)|(?<=[fF][iI][lL][eE]:/)))"
 )
-_SCHEME = re.compile(rb":\S(?:(?<=[\"'`][A-Za-z]:[/\\])|(?<=[fF][iI][lL][eE]:.))")
 _PERCENT_DOT = re.compile(rb"%2[eE]")
-_LOADED = re.compile(rb"!\.\.")
 _UNUSUAL = re.compile(r"[\\%\t\r\n]")
 _STEM = 2  # a scope's @ and one letter are no help
-_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:\S")
+# A file: URL without any slash is relative, and names nothing that a module could be.
+_ABSOLUTE = re.compile(
+    r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:(?:(?:\.\.)?[/\\]|.*(?:/\.\.|%2[eE]|\\))", re.DOTALL
+)
 
 _CALLEES = ("import", "require", "resolve", "URL", "glob", "globEager", "defer", "source", *MOCKS)
 _BACK = 24  # bytes that hold the longest callee and one character before it
@@ -281,9 +288,6 @@ def _find_paths(data: bytes, quotes: set[int]) -> None:
             quotes.add(at - 1)
         else:
             hits.append(at)
-    hits += [match.start() for match in _SCHEME.finditer(data)]
-    if b"!.." in data:  # behind a webpack loader
-        hits += [match.start() for match in _LOADED.finditer(data)]
     if b"%" in data:
         hits += [match.start() for match in _PERCENT_DOT.finditer(data)]
     if hits:
