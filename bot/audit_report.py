@@ -60,13 +60,13 @@ class RepositoryAudit(msgspec.Struct, frozen=True, kw_only=True):
     """One repository of an audit. In a public report one that is not public has a number for a name, totals, and no more."""
 
     label: Annotated[str, Meta(description="Its path below the audited folder, or `owner/name`.")]
-    verdict: VerdictWord
+    verdict: Annotated[VerdictWord, Meta(description="Of its own report and of the fleet findings in it.")]
     mode: Literal["enforce", "observe"]
     unchanged: Annotated[bool, Meta(description="Its head is the one of the last audit from the same cache.")] = False
     hidden: Annotated[bool, Meta(description="It is not public, and this report is.")] = False
-    summary: Annotated[Summary, Meta(description="Totals of its own report, fleet findings not among them.")]
+    summary: Annotated[Summary, Meta(description="Totals of its own report and of the fleet findings in it.")]
     rules: Annotated[
-        dict[str, int], Meta(description="How many findings decide, by rule; fleet findings not among them.")
+        dict[str, int], Meta(description="How many findings decide, by rule; fleet findings are among them.")
     ] = {}
     facts: Annotated[RepoSummary | None, Meta(description="What it is and what it uses; null where it is hidden.")] = (
         None
@@ -106,7 +106,7 @@ class RuleTally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """Totals of an audit. ``passed``, ``failed`` and ``incomplete`` are verdicts of repositories' own reports."""
+    """Totals of an audit. ``passed``, ``failed`` and ``incomplete`` count repositories by their verdict."""
 
     repositories: Annotated[int, Meta(description="Repositories that should have been audited.")] = 0
     audited: int = 0

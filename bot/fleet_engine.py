@@ -12,10 +12,11 @@ import msgspec
 from bot.audit_report import FleetFinding, PairView, Use
 from bot.engine import Fetch, Judged, Places, Renderer, judge_all, located, waiver_of
 from bot.facts.summary import RepoSummary
-from bot.fleet import Fleet, FleetRule, is_hidden, on
-from bot.model import Severity
+from bot.fleet import Fleet, FleetRule, on
+from bot.model import Hit, Severity
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
+from bot.rule import Rule
 
 __all__ = ["Standing", "findings_of", "judge_fleet", "pair_views"]
 
@@ -51,8 +52,8 @@ def findings_of(
     read: Callable[[str], bytes | None],
     *,
     public: bool,
-) -> tuple[tuple[FleetFinding, ...], int]:
-    """The findings, by repository and place, and how many a public report leaves out since their repository is not public.
+) -> tuple[FleetFinding, ...]:
+    """The findings, by repository and place, those of repositories that are not public among them.
 
     ``read`` gives the policy's files.
     """
@@ -61,26 +62,22 @@ def findings_of(
     for index, (_, _, hit) in enumerate(judged.hits):
         by_repository.setdefault(hit.repository, []).append(index)
     found: list[FleetFinding] = []
-    hidden = 0
     for label in sorted(by_repository):
         summary = summaries.get(label)
         standing = standings.get(label, Standing())
         own = _by_its_own(judged, by_repository[label], policy, standing)
         # Everything was located when its repository was at hand; only the policy's files can be read here.
         findings = located(own, Renderer(read, public=public, places=_seen(summary)))
-        if public and summary is not None and is_hidden(policy, summary):
-            hidden += len(findings)
-            continue
         observed = standing.mode == "observe"
         found += [FleetFinding(repository=label, finding=finding, observed=observed) for finding in findings]
-    return tuple(found), hidden
+    return tuple(found)
 
 
 def _by_its_own(judged: Judged, indexes: Sequence[int], policy: Policy, standing: Standing) -> Judged:
     """One repository's hits, with the severities and waivers that its own policy gives them."""
     tables = msgspec.structs.replace(policy.tables, waiver=standing.waivers)
     its_policy = msgspec.structs.replace(policy, tables=tables)
-    hits = []
+    hits: list[tuple[Rule, Severity, Hit]] = []
     waived: dict[int, Waiver] = {}
     for index in indexes:
         rule, severity, hit = judged.hits[index]

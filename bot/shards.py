@@ -72,7 +72,7 @@ class ShardEnd(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="
 
 
 Value = ShardHead | Audited | NotAudited | ShardEnd
-_DECODER = msgspec.json.Decoder(Value)
+_DECODER: msgspec.json.Decoder[Value] = msgspec.json.Decoder(Value)
 
 
 class Line(NamedTuple):

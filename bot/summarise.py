@@ -117,7 +117,7 @@ def _consumed(repo: Repo, policy: Policy, own: set[str]) -> Iterable[Consumed]:
     for name in sorted(first):
         yield Consumed(
             package=name,
-            versions=tuple(sorted(locked.get(name) or exact.get(name, ()))),
+            versions=tuple(sorted(locked.get(name) or exact.get(name) or ())),
             specs=tuple(sorted(specs.get(name, ()))),
             members=len(members.get(name, ())),
             place=first[name],

@@ -7,7 +7,7 @@ from importlib import import_module
 from bot.fleet import FleetRule
 from bot.rule import Rule
 
-__all__ = ["ALL", "FLEET", "PLANNED"]
+__all__ = ["ALL", "FLEET", "LISTED", "PLANNED"]
 
 _RULES = (
     "identity.naming_pair",
@@ -48,6 +48,9 @@ def _fleet_rule(name: str) -> FleetRule:
 
 ALL: tuple[Rule, ...] = tuple(_rule(name) for name in _RULES)
 FLEET: tuple[FleetRule, ...] = tuple(_fleet_rule(name) for name in _FLEET)
+
+# Each id once, for lists and pages.
+LISTED: tuple[Rule | FleetRule, ...] = (*ALL, *(rule for rule in FLEET if rule.id not in {r.id for r in ALL}))
 
 # Rules that policies may already speak of and that this version does not have: listed as not run.
 PLANNED: tuple[str, ...] = (

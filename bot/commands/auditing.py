@@ -17,6 +17,7 @@ from bot import __version__
 from bot.audit_report import (
     AuditHead,
     AuditSummary,
+    FleetFinding,
     NotAudited,
     PairView,
     RepositoryAudit,
@@ -71,6 +72,7 @@ from bot.text import redact
 
 __all__ = ["Merged", "audit_shard", "merge", "organisation_policy"]
 
+EVERY: tuple[Rule | FleetRule, ...] = (*ALL, *FLEET)
 _LINE_MAX = 500  # of a line that a summary keeps
 
 
@@ -168,7 +170,7 @@ class _Worker:
     def __init__(self, options: Options, policies: _Policies) -> None:
         self._options = options
         self._policies = policies
-        self._rules = [rule for rule in chosen_rules(options.only, [*ALL, *FLEET]) if isinstance(rule, Rule)]
+        self._rules = [rule for rule in chosen_rules(options.only, EVERY) if isinstance(rule, Rule)]
         self._cache = FactCache(facts_directory() if options.cache else None)
         self._progress = Progress(False)
         self._outside = Outside(options, policies.base, self._cache, self._progress)
@@ -349,13 +351,13 @@ class Merged:
     crashed: bool
 
 
-def merge(paths: Sequence[Path], options: Options, *, shards: bool) -> Merged:
-    """Judge the fleet over what shards found, and make one report. ``shards`` is false for an audit in one piece.
+def merge(paths: Sequence[Path], options: Options, *, shards: bool, began: float) -> Merged:
+    """Judge the fleet over what shards found, and make one report. ``shards`` is false for an audit in one piece. ``began`` is a
+    time of `time.monotonic`.
 
     Whatever is missing is not audited. Raises `RingfenceError` where no file is a shard, or where they belong to
     different audits.
     """
-    began = time.monotonic()
     policy, documents = organisation_policy(options)
     read = _read(paths, policy)
     not_audited = _not_audited(read, shards=shards)
@@ -367,7 +369,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool) -> Merged:
     )
     progress = Progress(options.progress)
     cache = FactCache(None)
-    rules = [rule for rule in chosen_rules(options.only, [*ALL, *FLEET]) if isinstance(rule, FleetRule)]
+    rules = [rule for rule in chosen_rules(options.only, EVERY) if isinstance(rule, FleetRule)]
     try:
         with Outside(options, policy, cache, progress) as outside:
             outside.watch(fleet)
@@ -378,7 +380,8 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool) -> Merged:
         cache.close()
         progress.clear()
     standings = {label: row.standing for label, row in read.rows.items()}
-    found, hidden = findings_of(judged, fleet, policy, standings, documents.get, public=options.public)
+    found = findings_of(judged, fleet, policy, standings, documents.get, public=options.public)
+    _count_fleet(read, found, policy, options.fail_on)
     renderer = Renderer(documents.get, public=options.public)
     problems = [renderer.not_checked(problem) for problem in judged.not_checked]
     public = _Public(policy, read.rows, options.public)
@@ -391,7 +394,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool) -> Merged:
         notes=tuple(read.notes) + notices,
         summary=AuditSummary(),
         pairs=public.pairs(pair_views(fleet, policy)),
-        fleet=found,
+        fleet=tuple(item for item in found if not public.hides(item.repository)),
         not_audited=tuple(public.not_audited(item, number) for number, item in enumerate(not_audited, 1)),
         not_checked=tuple(p for p in problems if not allowed(p, policy)),
         allowed=tuple(p for p in problems if allowed(p, policy)),
@@ -403,7 +406,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool) -> Merged:
         head,
         summary=msgspec.structs.replace(
             head.summary,
-            hidden=hidden + public.hidden,
+            hidden=public.hidden + sum(public.hides(item.repository) for item in found),
             requests=requests + sum(row.summary.requests for row in read.rows.values()),
             seconds=round(time.monotonic() - began, 3),
             shards=read.shards if shards else 0,
@@ -524,6 +527,34 @@ def _not_audited(read: _Read, *, shards: bool) -> list[NotAudited]:
     return found
 
 
+def _count_fleet(read: _Read, fleet: Sequence[FleetFinding], policy: Policy, fail_on: Severity) -> None:
+    """Add fleet findings to what is kept of the repositories that they are in."""
+    for item in fleet:
+        row = read.rows.get(item.repository)
+        if row is None:
+            continue
+        finding = item.finding
+        summary = row.summary
+        if finding.waived:
+            summary = msgspec.structs.replace(summary, waived=summary.waived + 1)
+        if not _decides(item, policy):
+            read.rows[item.repository] = row._replace(summary=summary)
+            continue
+        level = finding.severity.value
+        field = {"error": "errors", "warning": "warnings", "note": "notes"}[level]
+        rules = {rule: Counter(levels) for rule, levels in row.rules.items()}
+        rules.setdefault(finding.rule, Counter())[level] += 1
+        read.rows[item.repository] = row._replace(
+            summary=msgspec.structs.replace(summary, **{field: getattr(summary, field) + 1}),
+            rules=rules,
+            verdict="fail" if finding.severity.rank <= fail_on.rank else row.verdict,
+        )
+
+
+def _decides(item: FleetFinding, policy: Policy) -> bool:
+    return decides(item.finding) and not item.observed and policy.tables.mode == "enforce"
+
+
 def _concluded(head: AuditHead, read: _Read, options: Options, policy: Policy) -> AuditHead:
     """The head with its verdict and its totals."""
     tallies: dict[str, Counter[str]] = {}
@@ -531,25 +562,20 @@ def _concluded(head: AuditHead, read: _Read, options: Options, policy: Policy) -
         for rule, levels in row.rules.items():
             tallies.setdefault(rule, Counter()).update(levels)
             tallies[rule]["repositories"] += 1
-    deciding = [item for item in head.fleet if decides(item.finding) and not item.observed]
-    if policy.tables.mode == "observe":
-        deciding = []
-    where: dict[str, set[str]] = {}
-    for item in deciding:
-        tallies.setdefault(item.finding.rule, Counter())[item.finding.severity.value] += 1
-        if item.repository not in where.setdefault(item.finding.rule, set()):
-            where[item.finding.rule].add(item.repository)
-            row_ = read.rows.get(item.repository)
-            tallies[item.finding.rule]["repositories"] += row_ is None or item.finding.rule not in row_.rules
+    of_policy = [item for item in head.fleet if not item.repository]
+    for item in of_policy:
+        if _decides(item, policy):
+            tallies.setdefault(item.finding.rule, Counter())[item.finding.severity.value] += 1
     verdicts = Counter(row.verdict for row in read.rows.values())
-    fails = any(item.finding.severity.rank <= options.fail_on.rank for item in deciding)
     verdict = "pass"
-    if verdicts["fail"] or fails:
+    if verdicts["fail"] or any(
+        _decides(item, policy) and item.finding.severity.rank <= options.fail_on.rank for item in of_policy
+    ):
         verdict = "fail"
     elif verdicts["incomplete"] or head.not_audited or (head.not_checked and policy.tables.mode == "enforce"):
         verdict = "incomplete"
-    levels = Counter(item.finding.severity for item in deciding)
     rows = read.rows.values()
+    order = sorted(tallies.items(), key=lambda i: (-i[1]["error"], -i[1]["warning"], -i[1]["note"], i[0]))
     return msgspec.structs.replace(
         head,
         verdict=verdict,
@@ -561,9 +587,7 @@ def _concluded(head: AuditHead, read: _Read, options: Options, policy: Policy) -
                 notes=tally["note"],
                 repositories=tally["repositories"],
             )
-            for rule, tally in sorted(
-                tallies.items(), key=lambda item: (-item[1]["error"], -item[1]["warning"], -item[1]["note"], item[0])
-            )
+            for rule, tally in order
         ),
         summary=AuditSummary(
             repositories=len(read.rows) + len(head.not_audited),
@@ -573,12 +597,16 @@ def _concluded(head: AuditHead, read: _Read, options: Options, policy: Policy) -
             failed=verdicts["fail"],
             incomplete=verdicts["incomplete"],
             unchanged=sum(row.unchanged for row in rows),
-            errors=sum(row.summary.errors for row in rows) + levels[Severity.ERROR],
-            warnings=sum(row.summary.warnings for row in rows) + levels[Severity.WARNING],
-            notes=sum(row.summary.notes for row in rows) + levels[Severity.NOTE],
-            waived=sum(row.summary.waived for row in rows) + sum(bool(item.finding.waived) for item in head.fleet),
+            errors=sum(row.summary.errors for row in rows) + _of(of_policy, policy, Severity.ERROR),
+            warnings=sum(row.summary.warnings for row in rows) + _of(of_policy, policy, Severity.WARNING),
+            notes=sum(row.summary.notes for row in rows) + _of(of_policy, policy, Severity.NOTE),
+            waived=sum(row.summary.waived for row in rows) + sum(bool(item.finding.waived) for item in of_policy),
         ),
     )
+
+
+def _of(fleet: Sequence[FleetFinding], policy: Policy, severity: Severity) -> int:
+    return sum(_decides(item, policy) and item.finding.severity is severity for item in fleet)
 
 
 def _repositories(read: _Read, public: _Public) -> Iterator[RepositoryAudit]:

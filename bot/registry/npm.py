@@ -18,7 +18,7 @@ from bot.errors import ReadError
 from bot.names import PackageName
 from bot.policy import RegistryTable
 from bot.registry.cache import Cache
-from bot.registry.client import Client, Endpoint, Question
+from bot.registry.client import LATEST, Client, Endpoint, Question
 from bot.registry.fetch import Answer, Ask, Patience, is_exact_version
 from bot.registry.integrity import Digest, digest_of_sha1_hex, strongest
 from bot.registry.tarball import Limits, read_tarball
@@ -268,7 +268,7 @@ class Npm:
 
     async def _latest(self, endpoint: Endpoint, package: PackageName) -> Answer:
         """npm's registry takes a dist-tag where it takes a version; where one does not, the whole document has both."""
-        reply = await self.client.document(endpoint, Question(package, "latest"), accept=_JSON, limit=_VERSION_MAX)
+        reply = await self.client.document(endpoint, Question(package, LATEST), accept=_JSON, limit=_VERSION_MAX)
         if isinstance(reply, Unknown):
             return reply
         if reply.status == 200:
@@ -282,7 +282,7 @@ class Npm:
         if not isinstance(packument, _Packument):
             return packument
         source = Question(package).url(endpoint)
-        raw = packument.versions.get(packument.tags.get("latest", ""))
+        raw = packument.versions.get(packument.tags.get(LATEST, ""))
         if raw is None:
             return Absent(what="version", source=source, mirrored=endpoint.mirrored)
         try:
