@@ -844,7 +844,7 @@ def test_a_private_name_is_unknown_and_said_so(ask: Asker, registry: LoopbackReg
     [
         (PackageName.npm("@acme/secret"), None, None),
         (PackageName.npm("@acme/../core"), None, None),
-        (CORE, "latest", None),
+        (CORE, "next", None),
         (CORE, "1.0.0/../../secret", None),
         (CORE, "1.0.0", "https://registry.example.test/@acme%2fsecret/1.0.0"),
         (CORE, "1.0.0", "https://elsewhere.example.test/@acme%2fcore/1.0.0"),
