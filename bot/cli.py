@@ -6,6 +6,7 @@ checked, or bad usage; 70 a bug of ours.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
@@ -86,6 +87,7 @@ def ringfence() -> None:
 
 def main() -> None:
     """The console script: run, and turn every error into words and an exit code."""
+    gc.set_threshold(50_000)  # what is made at a start stays: to look for garbage in it costs milliseconds
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a letter that the terminal cannot say is no bug

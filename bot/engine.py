@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from bot.errors import debugging
 from bot.model import (
+    Again,
     Count,
     Edit,
     Evidence,
@@ -32,10 +33,12 @@ from bot.model import (
 )
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
-from bot.readers.positions import Located
 from bot.repo import Repo
 from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill
+
+if TYPE_CHECKING:
+    from bot.readers.positions import Located
 
 __all__ = ["Fetch", "Judged", "Places", "Renderer", "fingerprint", "judge_all", "located", "waiver_of", "waivers_for"]
 
@@ -250,10 +253,18 @@ class Renderer:
 
     ``public`` leaves private values out, and with them the source line that would show them. A bug that strikes here costs one
     finding its place or its words, never the run: ``crashes`` says so, once a rule and file. ``places`` are what an earlier
-    run found in files that are still the same.
+    run found in files that are still the same, ``again`` how to find the same once more.
     """
 
-    def __init__(self, read: Callable[[str], bytes | None], *, public: bool, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], bytes | None],
+        *,
+        public: bool,
+        places: Places | None = None,
+        again: Again = Again(),  # noqa: B008  (it is frozen)
+    ) -> None:
+        self._again = again
         self._read = read
         self._public = public
         self._files: dict[str, Located | None] = {}
@@ -279,6 +290,8 @@ class Renderer:
 
     def _file(self, path: str) -> Located | None:
         if path not in self._files:
+            from bot.readers.positions import Located
+
             data = self._read(path)
             self._files[path] = None if data is None else Located(data, path)
         return self._files[path]
@@ -336,7 +349,7 @@ class Renderer:
             edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
             waived=waiver.reason if waiver else "",
         )
-        return msgspec.structs.replace(found, next=next_step(found))
+        return msgspec.structs.replace(found, next=next_step(found, self._again))
 
     def line(self, location: Location) -> str:
         """The text of a location's first line; empty for a file as a whole, and for a line too long to show."""

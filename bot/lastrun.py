@@ -15,13 +15,12 @@ import msgspec
 
 from bot.engine import Fetch, Judged, Places
 from bot.errors import ReadError
-from bot.factcache import FactCache, reader_version
+from bot.factcache import FactCache
 from bot.facts.module import Import
 from bot.load import SOURCE_MAX, Content, Loaded, Scanned, content_kind, grammars
 from bot.model import Count, Evidence, Hit, NotChecked, NotRun, Place, Severity
 from bot.names import PackageName
 from bot.policy import Policy, Waiver
-from bot.readers.javascript.candidates import Needles, candidates
 from bot.repo import Repo
 from bot.rule import AskCommitted, AskPackage, AskParsed, AskPublished, AskVersion, Key, ParsedFile, Rule
 from bot.sources.base import MissingObjectError, Source, State, TooLargeError
@@ -187,6 +186,8 @@ class LastRun:
             return _Moves() if kept.documents.get(path) == _digest(data) else None
         if len(data) > SOURCE_MAX:
             return None
+        from bot.readers.javascript.candidates import Needles, candidates
+
         now = candidates(data, Needles(scopes=kept.scopes, escape=depth_of(path)))
         before = msgspec.msgpack.decode(kept.imports[path], type=tuple[Import, ...]) if path in kept.imports else ()
         if [(i.specifier, i.end - i.start) for i in now] != [(i.specifier, i.end - i.start) for i in before]:
@@ -369,6 +370,14 @@ def program() -> str:
     """A digest of the program's own files: whatever changes in it, everything is judged again."""
     import bot.rules
 
-    here = os.path.dirname(__file__)
-    folders = [os.path.relpath(folder, here) for root in (here, *bot.rules.__path__) for folder, _, _ in os.walk(root)]
-    return reader_version(*folders) + grammars()
+    folders = [os.path.dirname(__file__), *bot.rules.__path__]
+    parts: set[str] = set()  # in a wheel the rules stand among the rest, and are seen twice
+    while folders:
+        with os.scandir(folders.pop()) as children:
+            for child in children:
+                if child.name.endswith(".py"):
+                    status = child.stat()
+                    parts.add(f"{child.path}:{status.st_size}:{status.st_mtime_ns}")
+                elif child.name not in ("__pycache__", "cases") and child.is_dir():
+                    folders.append(child.path)
+    return _digest("\n".join(sorted(parts)).encode(errors="surrogateescape")).hex() + grammars()

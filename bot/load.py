@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,12 +26,12 @@ from bot.link.members import link_members
 from bot.model import NotChecked
 from bot.names import PackageName, compile_pattern, matches_any
 from bot.policy import Policy, Side
-from bot.readers.javascript.candidates import Needles, candidates
 from bot.readers.npm import LOCK_NAMES, lock_reader
 from bot.repo import Repo
 from bot.sources.base import Entry, Source
 
 if TYPE_CHECKING:
+    from bot.readers.javascript.candidates import Needles
     from bot.readers.javascript.imports import ParsedImports
 
 __all__ = [
@@ -53,6 +53,7 @@ SOURCE_SUFFIXES = (
     ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
 )  # fmt: skip
 SOURCE_MAX = 20 * 1024 * 1024
+_DOCUMENT_PART = 64  # manifests that a process reads in one go
 _PARSED_PART = 4  # files that a process parses in one go
 _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
@@ -135,7 +136,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     problems += [_unsupported(path, _base(path)) for path in _unread_manifests(paths) if path not in left_out]
 
     first = [entry for entry in documents if _base(entry.path) not in LOCK_NAMES]
-    facts = _read_documents(source, first, cache, problems)
+    facts = _read_documents(source, first, cache, problems, helped=True)
     manifests = [_installable(fact) for fact in facts if isinstance(fact, Manifest)]
     workspaces = [fact for fact in facts if isinstance(fact, PnpmWorkspace)]
     pnpm = tuple(fact for fact in workspaces if fact.path != _LERNA)
@@ -154,7 +155,8 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     def read_locks() -> None:
         nonlocal locks
         rest = [entry for entry in documents if _base(entry.path) in LOCK_NAMES]
-        locks = tuple(fact for fact in _read_documents(source, rest, cache, problems) if isinstance(fact, Lock))
+        found = _read_documents(source, rest, cache, problems, helped=False)
+        locks = tuple(fact for fact in found if isinstance(fact, Lock))
 
     scanned = Scanned(
         scopes=_needles(policy, linked.manifests, _private_members(source, policy, linked.roots)),
@@ -317,8 +319,9 @@ def _reader_of(path: str) -> Callable[[str, bytes], _FACT_TYPES] | None:
 
 
 def _read_documents(
-    source: Source, documents: list[Entry], cache: FactCache, problems: list[NotChecked]
+    source: Source, documents: list[Entry], cache: FactCache, problems: list[NotChecked], *, helped: bool
 ) -> list[_FACT_TYPES]:
+    """The facts of manifests and locks; ``helped`` by other processes."""
     version = reader_version("readers/npm", "facts")
     keys = {
         # A fact carries its path, so the path is part of what it is a function of.
@@ -335,28 +338,44 @@ def _read_documents(
                 facts[path] = decoder.decode(kept[key]).fact()
             except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be read again
                 continue
-    encoder = msgspec.msgpack.Encoder()
+    lacking = [entry.path for entry in documents if entry.path not in facts]
+
+    def read(paths: Sequence[str]) -> bytes:
+        return marshal.dumps([(path, *_read_document(path, data)) for path, data in source.read_many(paths)])
+
     fresh: list[tuple[bytes, bytes]] = []
-    for path, data in source.read_many([entry.path for entry in documents if entry.path not in facts]):
-        read = _reader_of(path)
-        if data is None:
-            problems.append(_missing(path))
-            continue
-        if read is None:
-            continue
-        try:
-            facts[path] = fact = read(path, data)
-        except ReadError as error:
-            problems.append(_unread(path, error))
-            continue
-        if path in keys:
-            try:
-                fresh.append((keys[path], encoder.encode(_Fact.of(fact))))
-            except (UnicodeEncodeError, TypeError, OverflowError):
-                continue  # not everything that JSON can say fits the cache: read it again next time
+    for answer in in_parts(read, lacking, _DOCUMENT_PART) if helped else [read(lacking)]:
+        for path, encoded, problem in marshal.loads(answer):  # noqa: S302  (what `read` said)
+            if problem is not None:
+                problems.append(_unread(path, ReadError(**problem)) if problem else _missing(path))
+            elif encoded:
+                facts[path] = decoder.decode(encoded).fact()
+                if path in keys:
+                    fresh.append((keys[path], encoded))
+            else:  # not everything that JSON can say fits the cache: read it again next time
+                found = next(iter(source.read_many([path])))[1]
+                reader = _reader_of(path)
+                if found is not None and reader is not None:
+                    facts[path] = reader(path, found)
     if fresh:
         cache.put_many(fresh)
     return [facts[entry.path] for entry in documents if entry.path in facts]
+
+
+def _read_document(path: str, data: bytes | None) -> tuple[bytes, dict[str, Any] | None]:
+    """A file's fact, encoded (empty for one that cannot be), or what is wrong with it (empty for a file that is not there)."""
+    reader = _reader_of(path)
+    if data is None or reader is None:
+        return b"", {}
+    try:
+        fact = reader(path, data)
+    except ReadError as error:
+        said = {"reason": error.reason, "detail": error.detail, "line": error.line, "remedy": error.remedy}
+        return b"", said
+    try:
+        return msgspec.msgpack.encode(_Fact.of(fact)), None
+    except (UnicodeEncodeError, TypeError, OverflowError):
+        return b"", None
 
 
 class _Fact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -425,6 +444,9 @@ def _scan(
     meanwhile: Callable[[], None],
 ) -> dict[str, SourceFile]:
     """Candidate imports of every source file that has any and that policy does not ignore, by path."""
+    if not files:
+        meanwhile()
+        return {}
     scopes, depth_of = scanned.scopes, scanned.depth_of()
     version = reader_version("readers/javascript", "facts")
     digest = hashlib.sha256(b"\0".join([version.encode(), source.label.encode(errors="replace"), *scopes])).digest()
@@ -460,12 +482,14 @@ def _scan(
         else:
             unread[path] = ("", depth)
 
-    needles = {depth: Needles(scopes=scopes, escape=depth) for depth in {depth for _, depth in unread.values()}}
+    needles = _needles_of(scopes, {depth for _, depth in unread.values()})
 
     order = list(unread)
 
     def look(numbers: Sequence[int]) -> bytes:
         """What is in some files, as plain values: (number, size where it is unread or -1, candidates)."""
+        from bot.readers.javascript.candidates import candidates
+
         number_of = {order[number]: number for number in numbers}
         seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
         for path, data in source.read_many(number_of):
@@ -504,6 +528,15 @@ def _scan(
         cache.put_snapshot(digest, _encoded(still, hits))
     ignore = policy.tables.ignore.paths
     return {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
+
+
+def _needles_of(scopes: tuple[bytes, ...], depths: set[int]) -> dict[int, Needles]:
+    """What to look for in files at each depth."""
+    if not depths:
+        return {}
+    from bot.readers.javascript.candidates import Needles
+
+    return {depth: Needles(scopes=scopes, escape=depth) for depth in depths}
 
 
 def parse_many(

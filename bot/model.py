@@ -16,6 +16,7 @@ from msgspec import Meta
 from bot.text import Text
 
 __all__ = [
+    "Again",
     "Count",
     "Edit",
     "Evidence",
@@ -236,14 +237,31 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     waived: Annotated[str, Meta(description="The reason of the waiver that covers it, or empty.")] = ""
 
 
-def next_step(finding: Finding) -> str:
+class Again(msgspec.Struct, frozen=True):
+    """The arguments, ready for a shell, with which other verbs find what a check found. ``fix`` is None where there is
+    nothing that could be edited: a commit."""
+
+    explain: str = ""
+    fix: str | None = ""
+
+    def explain_command(self, what: str) -> str:
+        """How to have a finding explained."""
+        return " ".join(filter(None, ("ringfence explain", what, self.explain)))
+
+    def fix_command(self, *options: str) -> str | None:
+        """How to have findings mended."""
+        return None if self.fix is None else " ".join(filter(None, ("ringfence fix", self.fix, *options)))
+
+
+def next_step(finding: Finding, again: Again = Again()) -> str:  # noqa: B008  (it is frozen)
     """What to do about a finding now: one command, or the remedy in words where no command does it."""
     if finding.waived:
         return "nothing now: it is waived"
-    if finding.edits and all(edit.safe for edit in finding.edits):
-        return f"ringfence fix --only {finding.fingerprint}"
+    mend = again.fix_command("--only", finding.fingerprint)
+    if finding.edits and all(edit.safe for edit in finding.edits) and mend is not None:
+        return mend
     if finding.edits or not finding.remedy:
-        return f"ringfence explain {finding.fingerprint}"
+        return again.explain_command(finding.fingerprint)
     return finding.remedy
 
 
@@ -280,6 +298,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["enforce", "observe"]
     verdict: Literal["pass", "fail", "incomplete"]
     assumed: Annotated[tuple[str, ...], Meta(description="What was assumed for want of a policy file.")] = ()
+    again: Annotated[Again, Meta(description="Arguments with which `ringfence explain` and `fix` find the same.")] = (
+        Again()
+    )
     findings: tuple[Finding, ...] = ()
     not_checked: Annotated[
         tuple[NotChecked, ...],

@@ -4,7 +4,7 @@ The types are the format (`ringfence schema policy` prints their JSON Schema); r
 file and line in every error, is `bot.policy_file`'s.
 """
 
-# No `from __future__ import annotations` here: msgspec would evaluate two hundred texts at each start.
+# No `from __future__ import annotations` here: msgspec would have to evaluate two hundred texts at each start.
 
 import datetime
 import hashlib

@@ -155,6 +155,14 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             return False
         return not root.manifest.private or is_published(policy, root)
 
+    def open_names(self, policy: Policy) -> frozenset[str]:
+        """Those names of npm packages in the locks that are open packages."""
+        found: dict[int, frozenset[str]] = self._once("open_names", dict)
+        if id(policy) not in found:
+            names = {entry.name for lock in self.locks for entry in lock.entries}
+            found[id(policy)] = frozenset(name for name in names if self.is_open(policy, PackageName.npm(name)))
+        return found[id(policy)]
+
     # -- pins ------------------------------------------------------------------------------
 
     def pin(self, path: str, local: str) -> Pin | None:

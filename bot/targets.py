@@ -23,11 +23,13 @@ __all__ = ["BrokenTarget", "Inventory", "LocalTarget", "Target", "folder_invento
 
 class Target(Protocol):
     """One repository. ``label`` is unique in its audit and the same each time; ``key`` tells it from all others on this machine,
-    for the cache. ``folder`` is the checkout folder's own name, on workstations only; ``info`` what a forge says of it."""
+    for the cache. ``folder`` is the checkout folder's own name, on workstations only; ``where`` the repository on this machine, where
+    other verbs find it; ``info`` what a forge says of it."""
 
     label: str
     key: str
     folder: str | None
+    where: Path | None
     info: RepoInfo | None
 
     def head(self) -> str:
@@ -58,25 +60,28 @@ class LocalTarget:
     info: RepoInfo | None = None
 
     def __init__(self, path: Path, label: str) -> None:
-        self.path = path
         self.label = label
         self.key = os.path.abspath(path)
-        self.folder: str | None = path.name if git_directory(path) != path else None
+        self.where: Path | None = path
+        self._path = path
+        self._git = git_directory(path)
+        self.folder: str | None = path.name if self._git != str(path) else None
 
     def head(self) -> str:
-        return head_of(self.path)
+        return head_of(self._path, self._git)
 
     def identity(self) -> RepoName | None:
-        return origin_of(self.path)
+        return origin_of(self._path, self._git)
 
     def open(self, commit: str) -> Source:
-        return Commit(self.path, commit)
+        return Commit(self._path, commit)
 
 
 class BrokenTarget:
     """One that is known and cannot be had: it is reported as not audited, with this error."""
 
     folder: str | None = None
+    where: Path | None = None
 
     def __init__(self, label: str, error: RingfenceError, info: RepoInfo | None = None) -> None:
         self.label = self.key = label

@@ -79,7 +79,8 @@ class _Walk:
     def _pair(self, node: Node, prefix: Pointer) -> None:
         if len(node.children) < 3:
             return
-        key, value = node.children[0], node.children[-1]
+        # Key, "=", value, and sometimes the comment behind it.
+        key, value = node.children[0], node.children[2]
         at = _at(key)
         names = list(_names(key))
         pointer = prefix

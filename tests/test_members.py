@@ -9,13 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bot.facts.manifest import Declaration, Kind, Manifest, PnpmWorkspace
-from bot.link.globs import compile_glob, expand_braces
-from bot.link.members import Linked, link_members
+from bot.facts.manifest import Declaration, Kind, Manifest, PnpmWorkspace, WorkspaceGlob
+from bot.link.globs import Globs, expand_braces
+from bot.link.members import Linked, Manager, _Rules, link_members
+from bot.model import Place
 from bot.readers.npm.package_json import read_package_json
 from bot.readers.npm.pnpm_workspace import read_pnpm_workspace
 from bot.readers.npm.yarnrc import read_yarnrc
+from tests import plain_globs
 
 ORACLE = Path(__file__).parent / "oracle"
 
@@ -399,6 +403,83 @@ def test_braces() -> None:
 )
 def test_no_pattern_is_slow(pattern: str) -> None:
     started = time.monotonic()
-    compile_glob(pattern).match("a" * 200)
-    compile_glob(pattern).match("/".join("a" * 100))
+    for patterns in ([pattern], [pattern, f"a/{pattern}", f"{pattern}/b"]):
+        globs = Globs(patterns)
+        globs.match("a" * 200)
+        globs.match("/".join("a" * 100))
     assert time.monotonic() - started < 3
+
+
+def _glob(pattern: str, negated: bool = False, directory: str = "") -> WorkspaceGlob:
+    return WorkspaceGlob(pattern=pattern, negated=negated, directory=directory, place=Place("package.json"))
+
+
+_NAMES = st.one_of(
+    st.sampled_from([name for directory in DIRECTORIES.split() for name in directory.split("/")]),
+    st.text(alphabet="ab.-\\[](|)!*", min_size=1, max_size=4),
+)
+_SEGMENTS = st.one_of(
+    st.sampled_from([*ATOMS.split(), "..", ".", "", "**"]),
+    st.lists(
+        st.sampled_from(
+            [*"ab.*?-", "[ab]", "[!a]", "{a,b}", "{1..3}", "@(a|b)", "!(a)", "+(a|b*)", "?(.)", "\\*", "(", "|"]
+        ),
+        min_size=1,
+        max_size=5,
+    ).map("".join),
+)
+_PATTERNS = st.lists(st.lists(_SEGMENTS, min_size=1, max_size=5).map("/".join), max_size=12)
+_PATHS = st.lists(st.lists(_NAMES, max_size=5).map("/".join), min_size=1, max_size=12)
+
+
+@settings(max_examples=400, deadline=None)
+@given(patterns=_PATTERNS, paths=_PATHS)
+def test_many_patterns_at_once_cover_what_each_covers_alone(patterns: list[str], paths: list[str]) -> None:
+    globs = Globs(patterns)
+    for path in paths:
+        endings = globs.endings(path)
+        assert list(endings) == sorted(endings)
+        for index, pattern in enumerate(patterns):
+            alone = plain_globs.Glob(pattern)
+            own = [ending for ending in endings if ending.pattern == index]
+            assert bool(own) is alone.match(path), (pattern, path)
+            sized = [ending.wild for ending in own if ending.sized]
+            assert (sized[0] if sized else None) is alone.last_is_wild(path), (pattern, path)
+        assert globs.match(path) is bool(endings)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    patterns=st.lists(st.tuples(st.booleans(), st.lists(_SEGMENTS, min_size=1, max_size=4).map("/".join)), max_size=8),
+    base=st.sampled_from(["", "apps", "a(b)/[c]"]),
+    paths=_PATHS,
+)
+def test_package_managers_weigh_many_patterns_as_they_weigh_each(
+    patterns: list[tuple[bool, str]], base: str, paths: list[str]
+) -> None:
+    globs = [_glob(text, negated, base) for negated, text in patterns]
+    managers: tuple[Manager, ...] = ("npm", "pnpm", "yarn-v1", "yarn-berry", "bun")
+    for manager in managers:
+        ours, plain = _Rules(manager, globs), plain_globs.Rules(manager, globs)
+        for path in (f"{base}/{path}".strip("/") for path in paths):
+            assert ours.cover(path) is plain.cover(path), (manager, path)
+            assert ours.naming(path) is plain.naming(path), (manager, path)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["p/a{}/*", "p/x{}", "p/x{}*", "p/*x{}", "**/x{}", "p/@(x|y){}", "!p/x{}", "p/*x{}*"],
+)
+def test_many_patterns_over_many_directories_are_not_slow(pattern: str) -> None:
+    directories = [*(f"p/a{number % 1000}/m{number}" for number in range(5000)), *(f"p/x{n}" for n in range(5000))]
+    text, negated = pattern.removeprefix("!"), pattern.startswith("!")
+    globs = [_glob("p/**"), *(_glob(text.format(number), negated) for number in range(500))]
+    # One pattern after the other took half a minute and more.
+    started = time.monotonic()
+    managers: tuple[Manager, ...] = ("npm", "yarn-berry")
+    for manager in managers:
+        rules = _Rules(manager, globs)
+        for directory in directories:
+            rules.cover(directory)
+            rules.naming(directory)
+    assert time.monotonic() - started < 10

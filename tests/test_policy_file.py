@@ -419,6 +419,12 @@ def test_columns_count_code_points() -> None:
     assert errors('[open]\npackages = ["@acme/*", "é😀", "*"]\n')[-1].startswith("ringfence.toml:2:30:")
 
 
+def test_a_comment_behind_a_value_moves_no_column() -> None:
+    text = '[open]\npackages = ["@a/*"]\n[reach]\nno_exports_map = "strict" # "warn"\nmembers = "tight"\t# or strict\n'
+    lines = [line.partition(": ")[0] for line in errors(text)]
+    assert lines == ["ringfence.toml:4:18", "ringfence.toml:5:11"]
+
+
 def test_list_items_and_nested_tables_are_found_on_their_own_lines() -> None:
     text = (
         OPEN

@@ -23,6 +23,7 @@ from bot.audit_report import (
     RepositoryAudit,
     RuleTally,
 )
+from bot.commands.check import again_of
 from bot.commands.common import (
     Judgement,
     Opened,
@@ -46,7 +47,7 @@ from bot.fleet import Fleet, FleetRule, is_hidden
 from bot.fleet_engine import Standing, findings_of, judge_fleet, pair_views
 from bot.halves import in_parts
 from bot.link import locks
-from bot.model import Location, Place, Report, Severity, Summary
+from bot.model import Again, Location, Place, Report, Severity, Summary
 from bot.names import RepoName
 from bot.policy import Policy, Side, repository_matches
 from bot.report.words import decides
@@ -215,6 +216,7 @@ class _Worker:
         try:
             commit = target.head()
         except EmptyRepositoryError:
+            commit = ""
             source: Source = Memory({}, identity=identity, folder=target.folder)
             source.label = target.label
         else:
@@ -235,7 +237,8 @@ class _Worker:
             reader = _Reader(source, documents)
             digest = _digest(documents)
             judgement = judge_anew(source, policy, self._rules, self._cache, self._outside, self._progress)
-            renderer = Renderer(reader.read, public=self._options.public, places=reader.places(digest))
+            options = msgspec.structs.replace(self._options, again=self._again(target, commit))
+            renderer = Renderer(reader.read, public=options.public, places=reader.places(digest), again=options.again)
             findings = located(judgement.judged, renderer)
             facts = self._facts(judgement, policy, renderer, target)
             measured = Summary(
@@ -243,7 +246,7 @@ class _Worker:
                 parsed=self._outside.parsed,
                 seconds=round(time.monotonic() - began, 3),
             )
-            report = report_of(opened, self._options, judgement, renderer, findings, None, measured)
+            report = report_of(opened, options, judgement, renderer, findings, None, measured)
             reader.remember(digest, renderer.places)
         finally:
             source.close()
@@ -254,6 +257,15 @@ class _Worker:
             unchanged=isinstance(source, Remembered) and source.unchanged,
             crashed=judgement.judged.crashed or bool(renderer.crashes),
         )
+
+    def _again(self, target: Target, commit: str) -> Again:
+        """How other verbs find the same; nothing of a repository that is not on this machine."""
+        if target.where is None or not commit:
+            return Again(fix=None)
+        policy, patterns = self._options.policy, self._options.open_patterns
+        found = again_of(target.where, policy, patterns, commit, None)
+        worked_on = again_of(target.where, policy, patterns, None, None) if target.folder is not None else found
+        return Again(explain=found.explain, fix=worked_on.fix)
 
     def _facts(self, judgement: Judgement, policy: Policy, renderer: Renderer, target: Target) -> RepoSummary:
         def locate(place: Place) -> tuple[Location, str]:

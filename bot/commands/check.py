@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 import click
 
 from bot.errors import RingfenceError
-from bot.model import Report, Severity
+from bot.model import Again, Report, Severity
 
-__all__ = ["check"]
+__all__ = ["again_of", "check"]
 
 
 @click.command(
@@ -74,7 +73,7 @@ checked, or bad usage; 70 a bug of Ringfence.""",
     help="Show the worst N findings on the terminal and say how many more there are; 0, the default, shows all.",
 )
 @click.option("--all", "everything", is_flag=True, help="Also show what was there before the base, and what is waived.")
-@click.option("-v", "--verbose", is_flag=True, help="Show how much every rule judged.")
+@click.option("-v", "--verbose", is_flag=True, help="Every finding in full, and how much every rule judged.")
 def check(
     path: Path,
     policy: Path | None,
@@ -120,6 +119,7 @@ def check(
         public=bool(os.environ.get("CI")) if public is None else public,
         progress=sys.stderr.isatty(),
         fail_on=Severity(fail_on),
+        again=again_of(path, policy, open_patterns, revision, base),
     )
     run = common.check(options, ALL)
     for notice in run.notices:
@@ -135,6 +135,22 @@ def check(
     if run.crashed:
         return 70
     return {"pass": 0, "fail": 1, "incomplete": 2}[run.report.verdict]
+
+
+def again_of(
+    path: Path, policy: Path | None, patterns: tuple[str, ...], revision: str | None, base: str | None
+) -> Again:
+    """How to name the same repository and policy to another verb. Where the overlay lies is nobody's business."""
+    from shlex import join
+
+    shared = ["--policy", str(policy)] if policy is not None else []
+    shared += [part for pattern in patterns for part in ("--open", pattern)]
+    here = str(path) == "."
+    commits = [*(("--rev", revision) if revision else ()), *(("--base", base) if base else ())]
+    return Again(
+        explain=join([*([] if here else ["--path", str(path)]), *shared, *commits]),
+        fix=None if revision else join([*([] if here else [str(path)]), *shared]),
+    )
 
 
 def _write(output: Path, text: str) -> None:
@@ -166,17 +182,21 @@ def _render(
 
         return render_github(report, everything=everything, folder=_folder(path))
     from bot.report.terminal import render as render_terminal
-    from bot.rules import ALL
 
     return render_terminal(
-        report,
-        colour=colour,
-        width=shutil.get_terminal_size((100, 24)).columns,
-        verbose=verbose,
-        everything=everything,
-        rules={rule.id: rule.summary for rule in ALL},
-        limit=limit or None,
+        report, colour=colour, width=_width(), verbose=verbose, everything=everything, limit=limit or None
     )
+
+
+def _width() -> int:
+    """The terminal's columns, by the rules of `shutil.get_terminal_size`, without the archive formats that it imports."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 100  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 100
 
 
 def _folder(path: Path) -> str:

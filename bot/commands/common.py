@@ -20,7 +20,7 @@ from bot.factcache import FactCache, cache_directory
 from bot.fleet import Fleet
 from bot.lastrun import LastRun
 from bot.load import Loaded, load, parse_many
-from bot.model import Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.names import PackageName, RepoName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
@@ -86,6 +86,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     disk: bool = False
     progress: bool = False
     fail_on: Severity = Severity.ERROR
+    again: Again = Again()
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,7 +260,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests, parsed = outside.requests, outside.parsed
-        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places)
+        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
         findings = located(judgement.judged, renderer, before=before)
         judgement.keep(renderer.places)
     finally:
@@ -579,13 +580,21 @@ def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
     """Old path -> new path, by git's rename detection, relative to the root that is judged."""
-    from bot.sources.git import filters_off, git
+    from bot.sources.git import git, settings_of
 
     where = root_of_path(options.path)
     options_of_diff = ["--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--diff-filter=R", "--relative"]
     commits = [base, revision] if revision else [base]
     fields = os.fsdecode(
-        git(where, "diff", *options_of_diff, "--ignore-submodules=all", *commits, "--", environment=filters_off(where))
+        git(
+            where,
+            "diff",
+            *options_of_diff,
+            "--ignore-submodules=all",
+            *commits,
+            "--",
+            environment=settings_of(where).filters_off,
+        )
     ).split("\0")
     moved: dict[str, str] = {}
     index = 0
@@ -666,6 +675,7 @@ def _report(
         mode=policy.tables.mode,
         verdict=verdict,  # type: ignore[arg-type]
         assumed=policy.assumed + policy.notes,
+        again=options.again,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
         allowed=tuple(let_be),

@@ -37,7 +37,12 @@ repository; 70 a bug of Ringfence.""",
 @click.option("--only", multiple=True, metavar="FINGERPRINT", help="Only this finding's edits.")
 @click.option("--unsafe", is_flag=True, help="Also edits that need another step, or that may change behaviour.")
 @click.option("--dry-run", is_flag=True, help="Show the diff and change nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Apply without asking (never asked where there is no terminal).")
+@click.option(
+    "-y",
+    "--yes",
+    is_flag=True,
+    help="Apply without asking; where there is no terminal to ask at, nothing is changed without it.",
+)
 @click.option("--offline", is_flag=True, help="Ask no registry: use what the cache has.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def fix(
@@ -56,6 +61,7 @@ def fix(
     """Show the safe edits of all findings as a diff, and apply them to the working tree at PATH."""
     from bot.commands import common
     from bot.fix import diff, plan, shown
+    from bot.report.words import decides, plural
     from bot.rules import ALL
     from bot.sources.checkout import read_beneath
     from bot.sources.open import root_of_path
@@ -72,6 +78,12 @@ def fix(
         progress=sys.stderr.isatty(),
     )
     run = common.check(options, ALL)
+    for mark in only:
+        if not any(f.fingerprint.startswith(mark) for f in run.report.findings):
+            raise RingfenceError(
+                f"no finding of this check has the fingerprint {mark}",
+                remedy="ringfence check shows those that are there; it may be mended already.",
+            )
     wanted = [f for f in run.report.findings if not only or any(f.fingerprint.startswith(mark) for mark in only)]
     root = root_of_path(path)
     files: dict[str, bytes] = {}
@@ -82,13 +94,15 @@ def fix(
             raise RingfenceError(f"cannot read it: {error}", where=edited, remedy="Mend the working tree.") from None
     planned = plan(wanted, files, unsafe=unsafe)
     patch = str(redact("".join(diff(change) for change in planned.changes), run.private_names))
-    apply = bool(planned.changes) and not dry_run
+    apply = bool(planned.changes) and not dry_run and yes
+    asked = False
     if not as_json:
         click.echo(shown(patch, terminal=sys.stdout.isatty()), nl=False)
         for skipped in planned.skipped:
             click.echo(printable(f"left out: {skipped.rule} in {skipped.path}: {skipped.reason}"), err=True)
-        if apply and not yes and sys.stdin.isatty() and sys.stdout.isatty():
-            apply = click.confirm(f"Change {len(planned.changes)} files?")
+        if planned.changes and not dry_run and not yes and sys.stdin.isatty() and sys.stdout.isatty():
+            asked = True
+            apply = click.confirm(f"Change {plural(len(planned.changes), 'file')}?")
     if apply:
         for change in planned.changes:
             _replace(root / change.path, change.after)
@@ -109,9 +123,21 @@ def fix(
             )
         )
     else:
-        done = "changed" if apply else "would change" if planned.changes else "nothing to do:"
-        count = f"{len(planned.changes)} files" if planned.changes else "no finding has an edit to apply"
-        click.echo(f"{done} {count}", err=True)
+        files_said = plural(len(planned.changes), "file")
+        if not planned.changes:
+            said = "nothing to do: no finding has an edit to apply"
+        elif apply:
+            said = f"changed {files_said}"
+        elif asked:
+            said = "changed nothing"
+        else:
+            said = f"would change {files_said}" + ("" if dry_run else "; add --yes to apply")
+        left = sum(decides(f) and f.fingerprint not in planned.mended for f in run.report.findings)
+        if left and not only and not rules:
+            said += (
+                f"; {plural(left, 'finding')} {'is' if left == 1 else 'are'} left for your own hand: ringfence check"
+            )
+        click.echo(said, err=True)
     return 70 if run.crashed else 0
 
 

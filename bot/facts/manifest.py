@@ -1,6 +1,6 @@
 """Facts of manifests: what a package says of itself and what it asks for."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: msgspec would have to evaluate every text at each start.
 
 from enum import StrEnum
 

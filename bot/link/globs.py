@@ -1,18 +1,24 @@
-"""Workspace globs: which directories a pattern covers.
+"""Workspace globs: which directories patterns cover.
 
 The language is the one that npm (minimatch), pnpm (picomatch), yarn and bun share: ``*``, ``?``, ``[a-z]``, ``{a,b}``, ``{1..3}``,
 ``@(a|b)``, ``!(a)``, ``?(a)``, ``*(a)``, ``+(a)`` within a segment, ``**`` across segments. A wildcard at a segment's
-beginning takes no dot. Matching follows sets of positions, so that no pattern can make it slow.
+beginning takes no dot.
+
+All patterns are looked up at once, one name of a path after the other. Patterns that begin alike share steps; the steps that a folder
+reaches make a state, and where a name leads from a state is worked out once. So a directory costs little more than its names,
+however many patterns there are. One segment is matched by a regular expression that never goes back, or by
+following sets of positions: no pattern can make it slow.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
-__all__ = ["Glob", "compile_glob", "expand_braces"]
+__all__ = ["Ending", "Globs", "expand_braces"]
 
 _MAX_PATTERN = 2048
 _MAX_EXPANSIONS = 512
@@ -26,54 +32,137 @@ _Node = tuple[str, object]
 _Nodes = tuple[_Node, ...]
 
 
-class _Alternative:
-    """A pattern without braces. What it begins with literally, and how many segments it takes, rule most paths out."""
+class Ending(NamedTuple):
+    """How a pattern covers a directory: the pattern's index, and which of its alternatives does (braces expanded).
 
-    __slots__ = ("prefix", "segments", "size")
+    ``sized`` alternatives hold no ``**``; ``wild`` ones end in a segment that is no plain name.
+    """
 
-    def __init__(self, text: str) -> None:
-        self.segments = _segments(text)
-        self.size = -1 if "**" in self.segments else len(self.segments)
-        literal: list[str] = []
-        for segment in self.segments:
-            if _SPECIAL.search(segment):
+    pattern: int
+    alternative: int
+    sized: bool
+    wild: bool
+
+
+class Globs:
+    """Patterns, in their order. One that is too long covers nothing."""
+
+    __slots__ = ("_start", "_states")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        rests: list[_Rest] = []
+        for index, pattern in enumerate(patterns):
+            for number, text in enumerate(expand_braces(pattern if len(pattern) <= _MAX_PATTERN else "")):
+                segments = _segments(text)
+                if segments:
+                    wild = _SPECIAL.search(segments[-1]) is not None
+                    rests.append((segments, 0, Ending(index, number, "**" not in segments, wild)))
+        self._states: dict[frozenset[_Step], _State] = {}
+        self._start = self._state({_Step(rests)})
+
+    def endings(self, path: str) -> tuple[Ending, ...]:
+        """How the patterns cover a directory (relative, POSIX; ``""`` is the base itself), in their order."""
+        state = self._start
+        for name in path.split("/") if path else ():
+            following = state.following.get(name)
+            if following is None:
+                following = self._state({found for step in state.steps for found in step.after(name)})
+                state.following[name] = following
+            state = following
+            if not state.steps:
                 break
-            literal.append(segment)
-        self.prefix = "/".join(literal)
-
-    def match(self, path: str, parts: list[str]) -> bool:
-        if not path.startswith(self.prefix) or (self.size >= 0 and self.size != len(parts)):
-            return False
-        return _match_segments(self.segments, parts)
-
-
-class Glob:
-    """A compiled pattern, braces expanded."""
-
-    __slots__ = ("_alternatives",)
-
-    def __init__(self, pattern: str) -> None:
-        self._alternatives = tuple(_Alternative(text) for text in expand_braces(pattern))
+        return state.endings
 
     def match(self, path: str) -> bool:
-        """Whether it covers a directory (relative, POSIX; ``""`` is the base itself)."""
-        parts = path.split("/") if path else []
-        return any(alternative.match(path, parts) for alternative in self._alternatives)
+        """Whether any pattern covers a directory."""
+        return bool(self.endings(path))
 
-    def last_is_wild(self, path: str) -> bool | None:
-        """How the alternative that covers a directory ends: in a wildcard (True) or literally (False). None where nothing
-        covers it, or only what takes any number of folders (``**``)."""
-        parts = path.split("/") if path else []
-        for alternative in self._alternatives:
-            if alternative.size > 0 and alternative.match(path, parts):
-                return _SPECIAL.search(alternative.segments[-1]) is not None
-        return None
+    def _state(self, steps: set[_Step]) -> _State:
+        steps |= {step.deep for step in steps if step.deep is not None}  # `**` may take nothing
+        key = frozenset(steps)
+        state = self._states.get(key)
+        if state is None:
+            state = self._states[key] = _State(steps)
+        return state
 
 
-@lru_cache(maxsize=1024)
-def compile_glob(pattern: str) -> Glob:
-    """Compile a pattern; one that is too long covers nothing."""
-    return Glob(pattern if len(pattern) <= _MAX_PATTERN else "")
+# An alternative: its segments, how many of them are behind us, and its ending.
+_Rest = tuple[tuple[str, ...], int, Ending]
+
+
+class _State:
+    """All steps that a folder reaches, and the states that names in it lead to, as far as somebody asked."""
+
+    __slots__ = ("endings", "following", "steps")
+
+    def __init__(self, steps: Iterable[_Step]) -> None:
+        self.steps = tuple(steps)
+        self.endings = tuple(sorted(ending for step in self.steps for ending in step.endings))
+        self.following: dict[str, _State] = {}
+
+
+class _Step:
+    """What alternatives that are alike so far still ask for. It is sorted by next segment when somebody gets here."""
+
+    __slots__ = ("_begins", "_closes", "_named", "_others", "_repeats", "_unsorted", "deep", "endings")
+
+    def __init__(self, rests: Iterable[_Rest], *, repeats: bool = False) -> None:
+        self.endings: list[Ending] = []
+        self._repeats = repeats  # behind `**`: a name leads here again
+        self._unsorted: list[_Rest] = []
+        deep: list[_Rest] = []
+        for segments, done, ending in rests:
+            if done == len(segments):
+                self.endings.append(ending)
+            elif segments[done] == "**":
+                deep.append((segments, done + 1, ending))
+            else:
+                self._unsorted.append((segments, done, ending))
+        self.deep = _Step(deep, repeats=True) if deep else None  # two `**` never follow each other
+        self._named: dict[str, _Step] = {}
+        # By what a name begins or ends with, by its length: of many patterns, few are tried.
+        self._begins: dict[int, dict[str, list[tuple[_Matcher, _Step]]]] = {}
+        self._closes: dict[int, dict[str, list[tuple[_Matcher, _Step]]]] = {}
+        self._others: list[tuple[_Matcher, _Step]] = []
+
+    def after(self, name: str) -> Iterator[_Step]:
+        """The steps that a name leads to."""
+        if self._unsorted:
+            self._sort()
+        if self._repeats and not name.startswith("."):
+            yield self
+        if name in self._named:
+            yield self._named[name]
+        for matches, step in self._others:
+            if matches(name):
+                yield step
+        for size, begins in self._begins.items():
+            for matches, step in begins.get(name[:size], ()):
+                if matches(name):
+                    yield step
+        for size, closes in self._closes.items():
+            for matches, step in closes.get(name[-size:], ()):
+                if matches(name):
+                    yield step
+
+    def _sort(self) -> None:
+        named: dict[str, list[_Rest]] = {}
+        wild: dict[str, list[_Rest]] = {}
+        for segments, done, ending in self._unsorted:
+            name = _segment(segments[done]).name
+            alike = wild.setdefault(segments[done], []) if name is None else named.setdefault(name, [])
+            alike.append((segments, done + 1, ending))
+        self._unsorted = []
+        self._named = {name: _Step(rests) for name, rests in named.items()}
+        for text, rests in wild.items():
+            segment = _segment(text)
+            test = (segment.matches, _Step(rests))
+            if segment.begins:
+                self._begins.setdefault(len(segment.begins), {}).setdefault(segment.begins, []).append(test)
+            elif segment.closes:
+                self._closes.setdefault(len(segment.closes), {}).setdefault(segment.closes, []).append(test)
+            else:
+                self._others.append(test)
 
 
 def _segments(text: str) -> tuple[str, ...]:
@@ -86,39 +175,64 @@ def _segments(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _match_segments(segments: tuple[str, ...], parts: list[str]) -> bool:
-    """Rows of a table: which numbers of parts are reachable after each segment."""
-    if not segments:
-        return False
-    reached = {0}
-    for segment in segments:
-        following: set[int] = set()
-        if segment == "**":
-            for start in reached:
-                following.add(start)
-                for index in range(start, len(parts)):
-                    if parts[index].startswith("."):
-                        break
-                    following.add(index + 1)
-        else:
-            following = {index + 1 for index in reached if index < len(parts) and _match_segment(segment, parts[index])}
-        reached = following
-        if not reached:
-            return False
-    return len(parts) in reached
-
-
 # -- one segment -------------------------------------------------------------------------------
 
+_Matcher = Callable[[str], bool]
 
-@lru_cache(maxsize=65536)
-def _match_segment(pattern: str, text: str) -> bool:
-    if pattern == "*":
-        return not text.startswith(".")
+
+class _Segment(NamedTuple):
+    """One segment of a pattern: the one ``name`` that it takes, or what names must begin and close with, and the test for them."""
+
+    name: str | None
+    begins: str = ""
+    closes: str = ""
+    matches: _Matcher = bool
+
+
+@lru_cache(maxsize=4096)
+def _segment(pattern: str) -> _Segment:
     nodes = _parse(pattern)
-    if text.startswith(".") and not (nodes and nodes[0] == ("char", ".")):
-        return False
-    return len(text) in _follow(nodes, text, {0}, {})
+    begins = _literal(nodes)
+    if len(begins) == len(nodes):
+        return _Segment(begins)
+    return _Segment(None, begins, _literal(nodes[::-1])[::-1], _matcher(nodes))
+
+
+def _literal(nodes: _Nodes) -> str:
+    found = ""
+    for kind, value in nodes:
+        if kind != "char":
+            break
+        found += str(value)
+    return found
+
+
+def _matcher(nodes: _Nodes) -> _Matcher:
+    dotted = nodes[0] == ("char", ".")
+    regex = _regex(nodes)
+    if regex is not None:
+        fullmatch = regex.fullmatch
+        return lambda name: (dotted or not name.startswith(".")) and fullmatch(name) is not None
+    return lambda name: (dotted or not name.startswith(".")) and len(name) in _follow(nodes, name, {0}, {})
+
+
+def _regex(nodes: _Nodes) -> re.Pattern[str] | None:
+    """A segment without groups. What stands between two ``*`` has one length, so that its first place is as good as any."""
+    pieces = [""]
+    for kind, value in nodes:
+        if kind == "any":
+            pieces.append("")
+        elif kind == "char":
+            pieces[-1] += re.escape(str(value))
+        elif isinstance(value, re.Pattern):
+            pieces[-1] += value.pattern
+        else:
+            return None
+    first, *middle = pieces
+    if not middle:
+        return re.compile(first, re.DOTALL)
+    *between, last = middle
+    return re.compile(f"{first}{''.join(f'(?>.*?{piece})' for piece in between)}.*{last}", re.DOTALL)
 
 
 _Memo = dict[tuple[int, int], frozenset[int]]

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from bot.facts.lock import Importer, Lock, LockEntry, Source
 from bot.facts.manifest import Declaration
-from bot.readers.npm.npm_lock import reach
-from bot.readers.npm.yarn_v1 import descriptors, local_name
 
 if TYPE_CHECKING:
     from bot.facts.root import Root
@@ -42,6 +40,8 @@ class LockIndex:
         # What each importer's names resolve to, filled as it is asked for.
         self.dependencies: dict[str, dict[str, str | None]] = {}
         if lock.format.startswith("yarn"):
+            from bot.readers.npm.yarn_v1 import descriptors, local_name
+
             for entry in lock.entries:
                 names = set()
                 for descriptor in descriptors(entry.key):
@@ -96,6 +96,8 @@ def resolve(
     """The entry that a manifest in ``directory`` (repository path), named ``importer``, reaches as ``local``."""
     table = index(lock)
     if lock.format == "npm":
+        from bot.readers.npm.npm_lock import reach
+
         location = _within(lock.directory, directory)
         key = reach(table.entries, location, local) if location is not None else None
         return table.entries[key] if key is not None else None
@@ -153,6 +155,8 @@ def dependency(lock: Lock, entry: LockEntry, name: str) -> LockEntry | None:
     """The entry that a locked package reaches for one of its dependencies; None when the lock has none."""
     table = index(lock)
     if lock.format == "npm":
+        from bot.readers.npm.npm_lock import reach
+
         location = entry.key
         if (
             entry.source in (Source.WORKSPACE, Source.PATH)

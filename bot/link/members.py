@@ -16,17 +16,16 @@ members, whatever the package manager makes of them: no workspace claims those.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from bot.facts.manifest import Declaration, Kind, Manifest, Override, PnpmWorkspace, WorkspaceGlob
 from bot.facts.root import Root
-from bot.link.globs import compile_glob
+from bot.link.globs import Globs
 from bot.model import Place
 from bot.names import compile_pattern, matches_any
-from bot.readers.npm.spec import classify
 
 __all__ = ["Linked", "link_members"]
 
@@ -79,8 +78,9 @@ def link_members(
         claimed[workspace.directory] = workspace.directory
         covered = set(workspace.members(tree))
         claimed.update(dict.fromkeys(covered, workspace.directory))
+    holders = _ancestors(claimed)
     for workspace in workspaces:
-        ghosts.update(workspace.ghosts(tree, claimed))
+        ghosts.update(workspace.ghosts(tree, holders))
     for workspace in workspaces:
         claimed[workspace.directory] = workspace.directory
 
@@ -114,11 +114,11 @@ def _listed(
     patterns = members + published
     if not patterns and not lerna:
         return set()
-    negated = [compile_glob(_absolute(g.directory, g.pattern)) for w in workspaces for g in w.globs if g.negated]
+    negated = Globs(_absolute(g.directory, g.pattern) for w in workspaces for g in w.globs if g.negated)
     one = [compile_pattern(pattern) for pattern in patterns if "**" not in pattern]
     deep = [compile_pattern(pattern) for pattern in patterns if "**" in pattern]
-    wanted = [compile_glob(_absolute(glob.directory, glob.pattern)) for glob in lerna if not glob.negated]
-    unwanted = [compile_glob(_absolute(glob.directory, glob.pattern)) for glob in lerna if glob.negated]
+    wanted = Globs(_absolute(glob.directory, glob.pattern) for glob in lerna if not glob.negated)
+    unwanted = Globs(_absolute(glob.directory, glob.pattern) for glob in lerna if glob.negated)
     found: set[str] = set()
     for directory in sorted(tree.manifests):  # what is above comes first
         if not directory or directory in claimed or "node_modules" in directory.split("/"):
@@ -126,10 +126,10 @@ def _listed(
         manifest = tree.manifests[directory]
         if manifest.name is None or manifest.template:
             continue  # a marker ({"type": "module"}) is no package
-        if any(glob.match(directory) for glob in negated) and matches_any(directory, members) is None:
+        if negated.match(directory) and matches_any(directory, members) is None:
             continue
         by_policy = any(pattern.match(directory) is not None for pattern in one)
-        by_lerna = any(glob.match(directory) for glob in wanted) and not any(g.match(directory) for g in unwanted)
+        by_lerna = wanted.match(directory) and not unwanted.match(directory)
         if by_policy or by_lerna:
             found.add(directory)
         # `apps/**` means what is anywhere below, not the fixtures inside a member.
@@ -256,21 +256,17 @@ class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
                 waiting += found
 
     def _below(self, directories: Iterable[str], workspace: _Workspace) -> Iterator[str]:
-        rules = workspace.rules()
+        rules = _Rules(workspace.manager, workspace.globs)
         prefix = f"{workspace.directory}/" if workspace.directory else ""
         for directory in directories:
             if directory.startswith(prefix) and directory != workspace.directory and rules.cover(directory):
                 yield directory
 
-    def rules(self) -> _Rules:
-        return _Rules(self.manager, self.globs)
-
-    def ghosts(self, tree: _Tree, claimed: Mapping[str, str]) -> Iterator[tuple[str, WorkspaceGlob]]:
+    def ghosts(self, tree: _Tree, holders: Collection[str]) -> Iterator[tuple[str, WorkspaceGlob]]:
         """Directories that a pattern names, literally or by a wildcard in its last segment, and that have files, no
-        manifest, and no package root inside."""
-        rules = self.rules()
+        manifest, and no package root inside (``holders`` have one)."""
+        rules = _Rules(self.manager, self.globs)
         manifests = tree.with_pnpm_manifest if self.manager == "pnpm" else tree.with_manifest
-        holders = _ancestors(claimed)
         prefix = f"{self.directory}/" if self.directory else ""
         for directory in tree.directories:
             if not directory or directory in manifests or directory in holders or not directory.startswith(prefix):
@@ -303,54 +299,62 @@ class _Rules:
     """Positive and negative patterns as one package manager weighs them."""
 
     def __init__(self, manager: Manager, globs: Iterable[WorkspaceGlob]) -> None:
-        self.manager = manager
-        positive: list[tuple[str, WorkspaceGlob]] = []
-        negative: list[str] = []
-        for glob in globs:
-            if glob.pattern.startswith("/") and manager != "npm":
-                continue  # an absolute path to all but npm
-            pattern = _absolute(glob.directory, glob.pattern)
-            if glob.negated:
-                negative += [pattern] if manager != "yarn-v1" else []
-                continue
-            if manager == "npm":
-                negative = [taken for taken in negative if not _covers(taken, pattern)]
-            positive.append((pattern, glob))
-        if manager == "npm":
-            positive = [kept for kept in positive if not any(_covers(taken, kept[0]) for taken in negative)]
-        self.positive = positive
-        self.negative = negative
+        self._manager = manager
+        # A pattern that begins with a slash is an absolute path to all but npm.
+        read = [glob for glob in globs if manager == "npm" or not glob.pattern.startswith("/")]
+        patterns = [_absolute(glob.directory, glob.pattern) for glob in read]
+        kept = set(_kept_by_npm(read, patterns) if manager == "npm" else range(len(read)))
+        self._globs = [glob for index, glob in enumerate(read) if index in kept and not glob.negated]
+        self._positive = Globs(p for index, p in enumerate(patterns) if index in kept and not read[index].negated)
+        negated = [p for index, p in enumerate(patterns) if index in kept and read[index].negated]
+        self._negative = Globs(negated if manager != "yarn-v1" else ())
 
     def cover(self, directory: str) -> bool:
         """Whether a directory with a manifest is a member."""
-        found = [pattern for pattern, _ in self.positive if compile_glob(pattern).match(directory)]
-        if self.manager == "bun" and any(compile_glob(pattern).last_is_wild(directory) is False for pattern in found):
-            return True  # bun takes nothing away from what is named literally
+        found = self._positive.endings(directory)
+        if self._manager == "bun":
+            firsts = {ending.pattern: ending for ending in reversed(found) if ending.sized}
+            if any(not ending.wild for ending in firsts.values()):
+                return True  # bun takes nothing away from what is named literally
         return bool(found) and self._wanted(directory)
 
     def naming(self, directory: str) -> WorkspaceGlob | None:
         """The pattern that names a directory, literally or by a wildcard in its last segment."""
-        if not self._wanted(directory):
-            return None
-        for pattern, glob in self.positive:
-            if compile_glob(pattern).last_is_wild(directory) is not None:
-                return glob
-        return None
+        sized = next((ending for ending in self._positive.endings(directory) if ending.sized), None)
+        return self._globs[sized.pattern] if sized is not None and self._wanted(directory) else None
 
     def _wanted(self, directory: str) -> bool:
         looked = directory
         while looked:
-            if any(compile_glob(pattern).match(looked) for pattern in self.negative):
+            if self._negative.match(looked):
                 return False
-            if self.manager != "yarn-berry":
+            if self._manager != "yarn-berry":
                 return True
             looked = looked.rpartition("/")[0]  # yarn leaves out what is below, too
         return True
 
 
-def _covers(negative: str, positive: str) -> bool:
-    """npm: whether a ``!`` pattern covers another pattern, read as if it were a path (one that ends in ``/``: only such)."""
-    return compile_glob(negative).match(positive.strip("/")) and positive.endswith("/") >= negative.endswith("/")
+def _kept_by_npm(globs: Sequence[WorkspaceGlob], patterns: Sequence[str]) -> Iterator[int]:
+    """The indexes of the patterns that npm heeds, in no order.
+
+    npm reads a pattern as if it were a path (one that ends in ``/``: only such) to see whether a ``!`` pattern covers it: a later pattern
+    revokes the ``!`` patterns that cover it, and those that are left at the end revoke the patterns that they cover.
+    """
+    negated = [index for index, glob in enumerate(globs) if glob.negated]
+    negative = Globs(patterns[index] for index in negated)
+    covered_by: dict[int, set[int]] = {}
+    active: dict[int, None] = {}
+    for index, glob in enumerate(globs):
+        if glob.negated:
+            active[index] = None
+            continue
+        pattern = patterns[index]
+        covering = {negated[ending.pattern] for ending in negative.endings(pattern.strip("/"))}
+        covered_by[index] = {i for i in covering if pattern.endswith("/") >= patterns[i].endswith("/")}
+        for revoked in covered_by[index]:
+            active.pop(revoked, None)
+    yield from active
+    yield from (index for index, covering in covered_by.items() if not covering & active.keys())
 
 
 # -- catalogs ----------------------------------------------------------------------------------
@@ -412,6 +416,8 @@ def _resolved(declaration: Declaration, tree: _Tree, directories: Iterable[str])
     entry = _entry(declaration.spec, declaration.local, tree, directories)
     if entry is None:
         return declaration
+    from bot.readers.npm.spec import classify
+
     spec, place = entry
     meant = classify(spec, declaration.local)
     name = meant.name or declaration.local
@@ -430,4 +436,8 @@ def _resolved_override(override: Override, tree: _Tree, directories: Iterable[st
     if override.kind is not Kind.CATALOG:
         return override
     entry = _entry(override.spec, override.target, tree, directories)
-    return override if entry is None else msgspec.structs.replace(override, kind=classify(entry[0]).kind)
+    if entry is None:
+        return override
+    from bot.readers.npm.spec import classify
+
+    return msgspec.structs.replace(override, kind=classify(entry[0]).kind)

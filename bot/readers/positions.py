@@ -190,16 +190,8 @@ def _toml_regions(data: bytes) -> dict[_Pointer, tuple[tuple[int, int], tuple[in
     regions: dict[_Pointer, tuple[tuple[int, int], tuple[int, int]]] = {}
     for pointer, spot in spots(data[bom:]).items():
         key = _toml_token(data, starts[spot.key[0]] + spot.key[1])
-        value = starts[spot.value[0]] + spot.value[1]
-        if data[value : value + 1] == b"#":
-            # A comment behind a value is the last node of the pair: the value stands behind the key's "=".
-            sign = _TOML_SIGN.match(data, key[1])
-            value = sign.end() if sign is not None else value
-        regions[pointer] = inner(data, *key), _toml_token(data, value)
+        regions[pointer] = inner(data, *key), _toml_token(data, starts[spot.value[0]] + spot.value[1])
     return regions
-
-
-_TOML_SIGN = re.compile(rb"[^=\n]*=[ \t]*")
 
 
 def _toml_token(data: bytes, start: int) -> tuple[int, int]:

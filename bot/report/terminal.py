@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
-from bot.model import Finding, Location, NotChecked, Report, Severity
+from bot.model import Again, Finding, Location, NotChecked, Report, Severity
 from bot.report.words import (
     by_reason,
     decides,
@@ -15,6 +15,7 @@ from bot.report.words import (
     judged_nothing,
     plural,
     position,
+    singular,
     summary_line,
     worst_first,
 )
@@ -50,20 +51,19 @@ def render(
     width: int = 80,
     verbose: bool = False,
     everything: bool = False,
-    rules: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> str:
     """The report as text, at most ``width`` columns wide where words can be wrapped.
 
     ``everything`` also shows what does not decide: findings that the base had, waived ones, and what
-    policy allows to stay unchecked. ``verbose`` adds a table of how much every rule judged, with the rules' summaries (``rules``: id ->
-    summary), and unfolds lists. ``limit`` is the most findings to show; how many were left out is said.
+    policy allows to stay unchecked. ``verbose`` tells everything in full, and adds a table of how much every rule
+    judged. ``limit`` is the most findings to show; how many were left out is said.
     """
     face = _Face(report, Painter(colour), max(width, 40), verbose, everything)
     parts = [
         face.findings(limit),
         face.not_checked(),
-        face.table(rules or {}) if verbose else [],
+        face.table() if verbose else [],
         face.footnotes(),
         face.summary(),
     ]
@@ -95,6 +95,7 @@ class _Face:
         for finding in shown:
             files.setdefault(finding.location.path, []).append(finding)
         told: dict[str, int] = {}
+        brief = 0
         folded: set[tuple[str, ...]] = set()
         out: list[str] = []
         for path, group in files.items():
@@ -113,9 +114,12 @@ class _Face:
                 else:
                     if block and block[-1] == "" and told[finding.rule] > _FULL_PER_RULE + 1:
                         block.pop()
+                    brief += 1
                     block += [*self._brief(finding), ""]
             if block:
                 out += [*self._heading(path, group), *block]
+        if brief:
+            out.append(f"{plural(brief, 'finding')} told in one line; -v shows all in full")
         if left_out:
             out.append(f"{plural(left_out, 'more finding')} not shown (--limit 0 shows all)")
         while out and not out[-1]:
@@ -161,7 +165,7 @@ class _Face:
         if finding.remedy:
             out += self._point(gutter, "help", printable(finding.remedy))
         if finding.edits:
-            out += self._point(gutter, "fix", _fix(finding))
+            out += self._point(gutter, "fix", _fix(finding, self._report.again))
         if others:
             limit = None if self._verbose else _FULL_PER_RULE
             places = ", ".join(position(f.location) for f in others[:limit])
@@ -173,7 +177,7 @@ class _Face:
     def _brief(self, finding: Finding) -> list[str]:
         head, mark = self._title(finding)
         return wrapped(
-            f"{position(finding.location)} {printable(finding.message)}{mark}",
+            f"{position(finding.location)} {printable(finding.message)}{mark} ({finding.fingerprint})",
             self._width,
             first=head + " ",
             first_width=len(finding.severity.value) + len(finding.rule) + 3,
@@ -218,7 +222,7 @@ class _Face:
                 out += self._point(" ", "help", remedy)
         return out
 
-    def table(self, rules: Mapping[str, str]) -> list[str]:
+    def table(self) -> list[str]:
         counts = self._report.counts
         if not counts:
             return []
@@ -228,17 +232,16 @@ class _Face:
         wide = max(len(count.rule) for count in counts)
         out = [self._paint(f"{'rule':<{wide}}  {'found':>5}  judged", bold=True)]
         for count in counts:
-            judged = ", ".join(f"{number:,} {printable(label)}" for label, number in count.judged.items()) or "nothing"
+            judged = ", ".join(
+                printable(plural(number, singular(label), label)) for label, number in count.judged.items()
+            )
             out += wrapped(
-                judged,
+                judged or "nothing",
                 self._width,
                 first=f"{count.rule:<{wide}}  {found.get(count.rule, 0):>5,}  ",
                 first_width=wide + 9,
                 rest=" " * (wide + 9),
             )
-            if count.rule in rules:
-                summary = wrapped(rules[count.rule], self._width, first=" " * (wide + 9), first_width=wide + 9)
-                out += [self._paint(line, dim=True) for line in summary]
         return out
 
     def footnotes(self) -> list[str]:
@@ -251,7 +254,7 @@ class _Face:
                 reasons.setdefault(printable(item.reason), []).append(printable(item.rule))
             said = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
             out += self._note(f"not run: {said}")
-        if idle := judged_nothing(report):
+        if self._verbose and (idle := judged_nothing(report)):
             out += self._note(f"found nothing to judge: {', '.join(idle)}")
         hidden = not self._everything
         if report.allowed and hidden:
@@ -272,10 +275,12 @@ class _Face:
         deciding = [f for f in report.findings if decides(f)]
         if deciding:
             mendable = sum(bool(f.edits) and all(edit.safe for edit in f.edits) for f in deciding)
-            if mendable:
+            mend = report.again.fix_command()
+            if mendable and mend is not None:
                 has = "has a safe fix" if mendable == 1 else "have a safe fix"
-                out += self._note(f"{mendable:,} of {plural(len(deciding), 'finding')} {has}: ringfence fix")
-            out += self._note(f"why, with the evidence: ringfence explain {deciding[0].fingerprint}")
+                out += self._note(f"{mendable:,} of {plural(len(deciding), 'finding')} {has}: {printable(mend)}")
+            why = report.again.explain_command(deciding[0].fingerprint)
+            out += self._note(f"why, with the evidence: {printable(why)}")
         return out
 
     def _note(self, text: str) -> list[str]:
@@ -299,9 +304,10 @@ def _alike(findings: Iterable[Finding]) -> dict[tuple[str, ...], list[Finding]]:
     return {key: group for key, group in groups.items() if len(group) > _ALIKE}
 
 
-def _fix(finding: Finding) -> str:
+def _fix(finding: Finding, again: Again) -> str:
     safe = all(edit.safe for edit in finding.edits)
-    command = f"ringfence {'fix --only' if safe else 'explain'} {finding.fingerprint}"
+    mend = again.fix_command("--only", finding.fingerprint) if safe else None
+    command = printable(mend or again.explain_command(finding.fingerprint))
     what = "safe" if safe else "to be looked at first"
     if len(finding.edits) == 1:
         old, new = (printable(text) for text in (finding.edits[0].old, finding.edits[0].new))

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Sequence
 from bot.model import Finding, Location, NotChecked, Report
 from bot.text import printable
 
-__all__ = ["by_reason", "decides", "guarded", "judged_nothing", "plural", "position", "summary_line", "worst_first"]
+__all__ = [
+    "by_reason",
+    "decides",
+    "guarded",
+    "judged_nothing",
+    "plural",
+    "position",
+    "singular",
+    "summary_line",
+    "worst_first",
+]
 
 # The facts that the summary names, in this order. Other labels count parts of them, and stand in the table.
 _MAIN = ("lock entries", "candidate imports", "imports", "declarations")
@@ -75,7 +85,8 @@ def summary_line(report: Report) -> tuple[str, str]:
         if number
     ]
     files = len({f.location.path for f in report.findings if decides(f)})
-    said = ", ".join(found) + f" in {plural(files, 'file')}" if found else "nothing found"
+    nothing = f"nothing new since {printable(report.base)}" if report.base else "nothing found"
+    said = ", ".join(found) + f" in {plural(files, 'file')}" if found else nothing
     if report.not_checked:
         said += f", {len(report.not_checked):,} not checked"
     said += "; " + _judged(report)
@@ -98,23 +109,16 @@ def _judged(report: Report) -> str:
         for label, number in count.judged.items():
             # Rules that share a label look at the same facts: the most that one of them saw, not the sum.
             facts[label] = max(facts.get(label, 0), number)
-    chosen = [label for label in _MAIN if facts.get(label)]
-    if not chosen:
+    said = [plural(report.summary.files, "source file")] if report.summary.files else []
+    said += [plural(facts[label], singular(label), label) for label in _MAIN if facts.get(label)]
+    if not said:
         chosen = sorted((label for label, number in facts.items() if number), key=lambda k: (-facts[k], k))[:3]
-    said: list[str] = []
-    parsed = report.summary.parsed
-    for label in chosen:
-        text = plural(facts[label], _singular(label), label)
-        if label.endswith("imports") and parsed:
-            text += f" ({plural(parsed, 'file')} parsed)"
-            parsed = 0
-        said.append(text)
-    if report.summary.files:
-        said.append(plural(report.summary.files, "source file") + (f" ({parsed:,} parsed)" if parsed else ""))
-    return f"{plural(active, 'rule')} judged {', '.join(said) or 'nothing'}"
+        said = [plural(facts[label], singular(label), label) for label in chosen]
+    return f"{active:,} of {plural(len(report.counts), 'rule')} had something to judge: {', '.join(said) or 'nothing'}"
 
 
-def _singular(label: str) -> str:
+def singular(label: str) -> str:
+    """``lock entry`` of ``lock entries``; a label that is no plural as it is."""
     if label.endswith("ies"):
         return label[:-3] + "y"
     return label[:-1] if label.endswith("s") and not label.endswith("ss") else label

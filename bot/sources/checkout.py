@@ -11,7 +11,7 @@ from pathlib import Path
 from bot.errors import RingfenceError
 from bot.names import RepoName
 from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError
-from bot.sources.git import Objects, ask_identity, filters_off, read_identity, read_objects, start
+from bot.sources.git import Objects, read_objects, settings_of, start
 
 __all__ = ["Checkout", "read_beneath"]
 
@@ -66,16 +66,16 @@ class Checkout:
         self._objects = Objects(root)
         self.revision = ""
         self.label = str(root)
-        # All three at once: each is a process to wait for.
-        origin = ask_identity(top) if named else None
+        # As many at once as can be: each is a process to wait for.
         self._listing = start(self._root, ["ls-files", "-s", "-z"])
+        settings = settings_of(top)
         self._changed = start(
             self._root,
             ["diff-files", "--name-only", "--relative", "-z", "--ignore-submodules=all"],
             quiet=True,
-            environment=filters_off(self._root),
+            environment=settings.filters_off,
         )
-        self.identity: RepoName | None = read_identity(origin) if origin is not None else None
+        self.identity: RepoName | None = settings.identity if named else None
         self.folder: str | None = root.name if named else None
 
     def _ask(self) -> tuple[bytes, set[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.names import RepoName
 from bot.sources.base import Entry, LinkedError, MissingObjectError, State
-from bot.sources.git import Objects, git, identity_of, read_objects, resolve_revision
+from bot.sources.git import Objects, git, read_objects, resolve_revision, settings_of
 
 __all__ = ["Commit"]
 
@@ -24,7 +24,7 @@ class Commit:
         self._objects = Objects(where)
         self.revision = resolve_revision(where, revision)
         self.label = f"{where} at {self.revision[:12]}"
-        self.identity: RepoName | None = identity_of(where) if named else None
+        self.identity: RepoName | None = settings_of(where).identity if named else None
         self.folder: str | None = None
 
     def state(self) -> State:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
-from typing import IO
+from typing import IO, NamedTuple
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
@@ -15,15 +15,13 @@ from bot.sources.base import MAX_FILE
 
 __all__ = [
     "Objects",
-    "ask_identity",
+    "Settings",
     "bare_repository_of",
-    "filters_off",
     "git",
-    "identity_of",
-    "read_identity",
     "read_objects",
     "repository_of",
     "resolve_revision",
+    "settings_of",
     "start",
 ]
 
@@ -43,24 +41,37 @@ def _environment() -> dict[str, str]:
     return kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
-def filters_off(where: str | os.PathLike[str]) -> Mapping[str, str]:
-    """The environment that takes the programs away which a repository's configuration names as filters.
+class Settings(NamedTuple):
+    """What a repository's configuration says. ``identity`` is the forge's name of it, from ``origin``. ``filters_off`` is the
+    environment that takes the programs away which it names as filters, to be given to every git that compares files
+    on disk: it would run them to know what a file is like in git."""
 
-    To be given to every git that compares files on disk: it would run them to know what a file is like in git.
-    """
-    process = start(where, ["config", "--name-only", "-z", "--get-regexp", r"^filter\."], quiet=True)
+    identity: RepoName | None
+    filters_off: Mapping[str, str]
+
+
+def settings_of(where: str | os.PathLike[str]) -> Settings:
+    """Read what concerns us of a repository's configuration, in one process."""
+    process = start(where, ["config", "-z", "--get-regexp", r"^(filter\..*|remote\.origin\.url)$"], quiet=True)
     out, _ = process.communicate()
-    names = dict.fromkeys(key.rpartition(".")[0] for key in os.fsdecode(out).split("\0") if key)
+    url = ""
+    filters: dict[str, None] = {}
+    for entry in out.split(b"\0"):
+        name, _, said = entry.partition(b"\n")
+        if name == b"remote.origin.url":
+            url = said.decode(errors="replace").strip()
+        elif name:
+            filters[os.fsdecode(name).rpartition(".")[0]] = None
     settings = [
-        (f"{name}.{key}", value)
-        for name in names
+        (f"{driver}.{key}", value)
+        for driver in filters
         for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
     ]
     # Not as -c name=value, since a name may hold an equals sign.
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for index, (key, value) in enumerate(settings):
         environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return environment
+    return Settings(RepoName.parse(url) if "://" in url or "@" in url else None, environment)
 
 
 def start(
@@ -135,22 +146,6 @@ def resolve_revision(where: Path, revision: str) -> str:
             where=str(where),
             remedy="Fetch it first (a shallow clone may lack it: git fetch --unshallow), or name another.",
         ) from None
-
-
-def identity_of(where: Path) -> RepoName | None:
-    """The forge's name of a checkout, from ``origin``."""
-    return read_identity(ask_identity(where))
-
-
-def ask_identity(where: Path) -> subprocess.Popen[bytes]:
-    """Start asking for ``origin``; `read_identity` has the answer."""
-    return start(where, ["config", "--get", "remote.origin.url"], quiet=True)
-
-
-def read_identity(process: subprocess.Popen[bytes]) -> RepoName | None:
-    out, _ = process.communicate()
-    url = out.decode(errors="replace").strip()
-    return RepoName.parse(url) if "://" in url or "@" in url else None
 
 
 def read_objects(where: str | os.PathLike[str], names: Iterable[str]) -> Iterator[bytes | None]:

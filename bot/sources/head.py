@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.git import git, identity_of, resolve_revision
+from bot.sources.git import git, resolve_revision, settings_of
 
 __all__ = ["EmptyRepositoryError", "git_directory", "head_of", "origin_of"]
 
@@ -25,26 +25,26 @@ class EmptyRepositoryError(Exception):
     """A repository without any commit."""
 
 
-def git_directory(path: Path) -> Path | None:
+def git_directory(path: str | Path) -> str | None:
     """The git directory of a checkout's top folder or of a bare repository; None where a folder is neither."""
-    inner = path / ".git"
-    if inner.is_dir():
+    inner = f"{path}/.git"
+    if os.path.isdir(inner):
         return inner
-    if inner.is_file():  # a linked work tree, or a submodule
+    if os.path.isfile(inner):  # a linked work tree, or a submodule
         said = _read(inner)
         target = os.fsdecode(said[8:].strip()) if said is not None and said.startswith(b"gitdir: ") else ""
-        return (path / target) if target and (path / target).is_dir() else None
-    if (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir():
-        return path
+        found = os.path.join(path, target)
+        return found if target and os.path.isdir(found) else None
+    if os.path.isfile(f"{path}/HEAD") and os.path.isdir(f"{path}/objects") and os.path.isdir(f"{path}/refs"):
+        return str(path)
     return None
 
 
-def head_of(path: Path) -> str:
-    """The commit that HEAD is, 40 or 64 hex digits.
+def head_of(path: Path, directory: str | None) -> str:
+    """The commit that HEAD is, 40 or 64 hex digits. ``directory`` is `git_directory`'s answer.
 
     Raises `EmptyRepositoryError` for a repository without commits, `RingfenceError` for what git cannot resolve either.
     """
-    directory = git_directory(path)
     found = _resolve(directory) if directory is not None else None
     if found is not None:
         return found
@@ -58,17 +58,16 @@ def head_of(path: Path) -> str:
         ) from None
 
 
-def origin_of(path: Path) -> RepoName | None:
+def origin_of(path: Path, directory: str | None) -> RepoName | None:
     """The forge's name, from ``origin``."""
-    directory = git_directory(path)
-    config = _read(_common(directory) / "config") if directory is not None else None
+    config = _read(f"{_common(directory)}/config") if directory is not None else None
     if config is None or re.search(rb"(?im)^\s*\[\s*include|^\s*worktreeConfig", config):
-        return identity_of(path)
+        return settings_of(path).identity
     return _origin(config)
 
 
-def _resolve(directory: Path) -> str | None:
-    head = _read(directory / "HEAD")
+def _resolve(directory: str) -> str | None:
+    head = _read(f"{directory}/HEAD")
     if head is None:
         return None
     head = head.strip()
@@ -80,19 +79,19 @@ def _resolve(directory: Path) -> str | None:
     if b".." in name or b"\0" in name:
         return None
     common = _common(directory)
-    loose = _read(common / os.fsdecode(name))
+    loose = _read(f"{common}/{os.fsdecode(name)}")
     if loose is not None:
         loose = loose.strip()
         return loose.decode() if _COMMIT.fullmatch(loose) else None
-    packed = _read(common / "packed-refs") or b""
+    packed = _read(f"{common}/packed-refs") or b""
     found = re.search(rb"(?m)^([0-9a-f]+) " + re.escape(name) + rb"$", packed)
     return found[1].decode() if found and _COMMIT.fullmatch(found[1]) else None
 
 
-def _common(directory: Path) -> Path:
+def _common(directory: str) -> str:
     """Where refs and configuration are: linked work trees share their repository's."""
-    said = _read(directory / "commondir")
-    return directory / os.fsdecode(said.strip()) if said else directory
+    said = _read(f"{directory}/commondir")
+    return os.path.join(directory, os.fsdecode(said.strip())) if said else directory
 
 
 _SECTION = re.compile(r"""\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]""")
@@ -129,7 +128,7 @@ def _value(text: str) -> str:
     return "".join(out).strip()
 
 
-def _read(file: Path) -> bytes | None:
+def _read(file: str) -> bytes | None:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

@@ -101,6 +101,7 @@ _GLOB = re.compile(rb"meta" + _GAP + rb"\??\." + _GAP + rb"glob")
 _USUAL = (b" from ", b" require(", b"=require(", b"import(")
 # What no import context ends with: white space may hide a comment, `*/` ends one.
 _NO_CONTEXT = frozenset(bytes((byte,)) for byte in range(0x21, 0x80) if chr(byte) not in "(=[,mt/")
+_NAME = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
 _KEYWORD = re.compile(rb"(?:from|import)\Z")
 _ATTRIBUTE = re.compile(rb"(?:^|[^\w$])(?:path|types|src)\Z", re.ASCII)
 
@@ -321,6 +322,8 @@ def in_context(data: bytes, quote: int, glob_at: int = 0) -> bool:
     before = data[quote - 1 : quote]
     if (data[quote - 2 : quote - 1] if before == b" " else before) in _NO_CONTEXT and quote > 1:
         return False
+    if before == b"(" and data[quote - 2] in _NAME and quote > 1:  # a plain call, the usual case
+        return _is_callee(data, quote - 1)
     # Where a comment begins cannot be told backwards, so every beginning is tried; after many it is yes.
     todo, seen = [(quote, False)], {quote}
     while todo:

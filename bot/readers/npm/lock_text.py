@@ -77,6 +77,11 @@ def strings(value: object) -> dict[str, str]:
     """A mapping of names to specs or versions; what is no scalar is left out."""
     if type(value) is not dict or not value:
         return {}
+    for name, item in value.items():
+        if type(item) is not str or type(name) is not str:
+            break
+    else:
+        return value  # the usual case costs no copy
     return {name: text for name, item in mapping(value).items() if (text := as_text(item)) is not None}
 
 

@@ -18,9 +18,12 @@ _EXTENSION_FIELDS = ("dependencies", "optionalDependencies", "peerDependencies")
 
 def table(value: object) -> Mapping[str, object]:
     """The value where it is an object with string keys, else an empty one."""
-    if not isinstance(value, dict):
+    if type(value) is not dict:
         return {}
-    return value if all(isinstance(key, str) for key in value) else {k: v for k, v in value.items() if type(k) is str}
+    for key in value:
+        if type(key) is not str:
+            return {k: v for k, v in value.items() if type(k) is str}
+    return value
 
 
 def string_items(value: object) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ this module to them. Where npm refuses what another package manager takes, the o
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
@@ -332,6 +333,11 @@ def classify(spec: str, local: str = "") -> Spec:
 
     Never fails: what no package manager takes is `Kind.UNKNOWN`.
     """
+    return _classified(spec, local if spec.startswith("jsr:") else "")
+
+
+@lru_cache(maxsize=8192)  # a large repository says the same few hundred over and over
+def _classified(spec: str, local: str) -> Spec:
     if spec.startswith("workspace:"):
         name, at, _ = spec[10:].rpartition("@")
         return Spec(Kind.WORKSPACE, name if at and is_package_name(name) else None, None, spec)

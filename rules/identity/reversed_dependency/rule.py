@@ -121,22 +121,27 @@ def _is_private(repo: Repo, policy: Policy, name: str) -> bool:
 
 
 def _locks(repo: Repo, policy: Policy, verdict: Verdict) -> None:
+    private: dict[str, bool] = {}
     for lock in repo.locks:
         if not _serves_open_only(repo, policy, lock):
             continue
+        verdict.counts["lock entries"] += len(lock.entries)
         for entry in lock.entries:
-            verdict.counts["lock entries"] += 1
-            if entry.source is Source.WORKSPACE:
-                continue
-            name = _locked(policy, entry)
-            if name is not None:
-                verdict.hits.append(_hit(policy, lock.place(entry), entry.key, name, "locks"))
+            named = private.get(entry.name)
+            if named is None:
+                side = policy.side_of_package(PackageName.npm(entry.name))
+                named = private[entry.name] = side is Side.PRIVATE
+            if named or entry.source in _REPOSITORIES:
+                name = entry.name if named else _locked(policy, entry)
+                if name is not None and entry.source is not Source.WORKSPACE:
+                    verdict.hits.append(_hit(policy, lock.place(entry), entry.key, name, "locks"))
+
+
+_REPOSITORIES = (Source.GIT, Source.URL)
 
 
 def _locked(policy: Policy, entry: LockEntry) -> str | None:
-    if policy.side_of_package(PackageName.npm(entry.name)) is Side.PRIVATE:
-        return entry.name
-    if entry.source in (Source.GIT, Source.URL) and entry.resolved:
+    if entry.resolved:
         return _private_repository(policy, entry.resolved)
     return None
 

@@ -13,7 +13,6 @@ from bot.link.locks import index, resolve
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, registry_host
 from bot.policy import Policy, Side
-from bot.readers.npm.yarn_v1 import descriptors, local_name
 from bot.repo import Repo
 from bot.rule import Absent, AskVersion, Known, Released, Rule, RuleSide, Unknown
 from bot.text import Public, Text
@@ -28,19 +27,16 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     )
     verdict = Verdict(counts=counts)
     problems: dict[str, NotChecked] = {}
-    opened: dict[str, bool] = {}
+    names = repo.open_names(policy)
 
     def is_open(name: str) -> bool:
-        known_already = opened.get(name)
-        if known_already is None:
-            known_already = opened[name] = repo.is_open(policy, PackageName.npm(name))
-        return known_already
+        return name in names or repo.is_open(policy, PackageName.npm(name))
 
     for lock, manifests in _judged_locks(repo, policy):
         counts["lock entries"] += len(lock.entries)
         asked: _Asked | None = None
         for entry in lock.entries:
-            if not is_open(entry.name):
+            if entry.name not in names:
                 continue
             counts["open"] += 1
             if entry.source is Source.REGISTRY or entry.source is Source.PATCH:
@@ -114,6 +110,8 @@ def _foreign(lock: Lock, is_open: Callable[[str], bool]) -> Iterator[tuple[str, 
     for entry in lock.entries:
         names: Iterable[str] = () if entry.alias is None else (entry.alias,)
         if "," in entry.key and lock.format.startswith("yarn"):
+            from bot.readers.npm.yarn_v1 import descriptors, local_name
+
             names = {local_name(one) for one in descriptors(entry.key)}
         for name in names:
             if name != entry.name and is_open(name) and not is_open(entry.name):

@@ -33,13 +33,13 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         if place not in places:
             places.append(place)
     locked: dict[tuple[PackageName, str], list[Place]] = {}
+    names = repo.open_names(policy)
     for lock in repo.locks:
         for entry in lock.entries:
-            package = PackageName.npm(entry.name)
-            if entry.version is None or entry.source is not Source.REGISTRY or not repo.is_open(policy, package):
+            if entry.name not in names or entry.version is None or entry.source is not Source.REGISTRY:
                 continue
             verdict.counts["lock entries"] += 1
-            locked.setdefault((package, entry.version), []).append(lock.place(entry))
+            locked.setdefault((PackageName.npm(entry.name), entry.version), []).append(lock.place(entry))
 
     for package, version in dict.fromkeys([*declared, *locked]):
         enough = policy.mirror_is_enough(package.ecosystem)

@@ -48,6 +48,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     verdict = Verdict(counts={"candidate imports": 0, "confirmed": 0, "without a version": 0})
     problems: dict[str, NotChecked] = {}
     surfaces: dict[tuple[PackageName, str], _Surface | None] = {}
+    suspicious: dict[tuple[PackageName, str, str, bool], bool] = {}
     for path in sorted(repo.sources):
         if repo.in_template(path):
             continue
@@ -73,7 +74,11 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if surface is None:
                 continue
             shown = _shows_all(repo, policy, path, surface)
-            if not _suspicious(surface, subpath, policy, shown=shown):
+            # Many files import the same.
+            which = (surface.package, f"/{surface.root.directory}" if surface.root else surface.version, subpath, shown)
+            if which not in suspicious:
+                suspicious[which] = _suspicious(surface, subpath, policy, shown=shown)
+            if not suspicious[which]:
                 continue
             parsed = known(AskParsed(path))
             if isinstance(parsed, Pending):
