@@ -153,6 +153,13 @@ class _Policies:
         """With the files that say it. Raises `bot.policy_file.PolicyError` for the repository's own file."""
         if own is not None and self._options.policy is not None:
             return policy_documents(self._options, own, identity, ALL)
+        policy, documents = self._of(identity)
+        if own is not None:
+            note = f"its {POLICY_FILE} is left aside: --open says what is open"
+            policy = msgspec.structs.replace(policy, notes=(*policy.notes, note))
+        return policy, documents
+
+    def _of(self, identity: RepoName | None) -> tuple[Policy, Mapping[str, bytes]]:
         speaks = tuple(
             pattern
             for pattern in self.base.tables.repository
@@ -235,10 +242,9 @@ class _Worker:
             self._outside.turn_to(policy)
             opened = Opened(source=source, policy=policy, documents=documents)
             reader = _Reader(source, documents)
-            digest = _digest(documents)
             judgement = judge_anew(source, policy, self._rules, self._cache, self._outside, self._progress)
             options = msgspec.structs.replace(self._options, again=self._again(target, commit))
-            renderer = Renderer(reader.read, public=options.public, places=reader.places(digest), again=options.again)
+            renderer = Renderer(reader.read, public=options.public, places=reader.places(), again=options.again)
             findings = located(judgement.judged, renderer)
             facts = self._facts(judgement, policy, renderer, target)
             measured = Summary(
@@ -247,7 +253,7 @@ class _Worker:
                 seconds=round(time.monotonic() - began, 3),
             )
             report = report_of(opened, options, judgement, renderer, findings, None, measured)
-            reader.remember(digest, renderer.places)
+            reader.remember(renderer.places)
         finally:
             source.close()
         return Audited(
@@ -278,15 +284,6 @@ class _Worker:
         return summarise(judgement.repo, policy, problems, locate, label=target.label, info=target.info)
 
 
-def _digest(documents: Mapping[str, bytes]) -> bytes:
-    """What places are a function of, but for the repository's own files."""
-    parts = [
-        reader_version("readers").encode(),
-        *(part for n, d in sorted(documents.items()) for part in (n.encode(), d)),
-    ]
-    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
-
-
 class _Reader:
     """A repository's files and the policy's, and what was found in them last time."""
 
@@ -303,24 +300,40 @@ class _Reader:
         except (MissingObjectError, TooLargeError):
             return None
 
-    def places(self, digest: bytes) -> Places:
-        """Places of the last run in files that are the same. ``digest`` says which readers and policy files found them."""
-        if not isinstance(self._source, Remembered) or not self._source.note.startswith(digest):
+    def places(self) -> Places:
+        """Places of the last run in files that are the same."""
+        if not isinstance(self._source, Remembered) or not self._source.note:
             return Places()
         try:
-            kept = msgspec.msgpack.decode(self._source.note[len(digest) :], type=Places)
+            kept = msgspec.msgpack.decode(self._source.note, type=_Kept)
         except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be found again
             return Places()
-        return kept.without(self._source.changed())
+        if kept.version != reader_version("readers"):
+            return Places()
+        now = self._digests()
+        policies = {name for name in (*kept.documents, *now) if kept.documents.get(name) != now.get(name)}
+        return kept.places.without(policies | self._source.changed())
 
-    def remember(self, digest: bytes, places: Places) -> None:
+    def remember(self, places: Places) -> None:
         """Keep the places for the next run."""
         if not isinstance(self._source, Remembered):
             return
+        kept = _Kept(reader_version("readers"), self._digests(), places)
         try:
-            self._source.remember(digest + msgspec.msgpack.encode(places))
+            self._source.remember(msgspec.msgpack.encode(kept))
         except UnicodeEncodeError:
             self._source.remember(b"")
+
+    def _digests(self) -> dict[str, bytes]:
+        return {name: hashlib.sha256(data).digest() for name, data in self._documents.items()}
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    """Places that were found: by which readers, and in which of the policy's files."""
+
+    version: str
+    documents: dict[str, bytes]
+    places: Places
 
 
 # -- the merge -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from bot.sources.base import Entry, LinkedError, MissingObjectError, Source, Sta
 __all__ = ["Remembered"]
 
 _KEPT_MAX = 64 * 1024
+_KEPT = 64
 
 
 class _Memory(msgspec.Struct, array_like=True):
@@ -91,16 +92,25 @@ class Remembered:
             raise (LinkedError if entry.kind == "link" else MissingObjectError)(path)
         if path not in self._kept:
             return self._opened().read(path)
-        data = self._texts.get(entry.oid, self._before.texts.get(entry.oid))
+        data = self._known(entry.oid)
         if data is None:
             data = self._opened().read(path)
-        if len(data) <= _KEPT_MAX:
-            self._texts[entry.oid] = data
+            self._keep(entry.oid, data)
         return data
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         asked = list(paths)
-        return self._opened().read_many(asked) if asked else iter(())
+        known = {path: self._known(entry.oid) for path in asked if (entry := self._entry(path)) is not None}
+        lacking = [path for path in asked if known.get(path) is None]
+        found = self._opened().read_many(lacking) if lacking else iter(())
+        for path in asked:
+            data = known.get(path)
+            if data is None:
+                _, data = next(found)
+                # What is asked for though the commit is unchanged, no reader takes: it is asked for each time.
+                if self.unchanged and data is not None:
+                    self._keep(self._oid(path), data)
+            yield path, data
 
     def committed(self, path: str) -> bytes | None:
         return None
@@ -110,10 +120,25 @@ class Remembered:
             self._source.close()
             self._source = None
 
+    def _known(self, oid: str) -> bytes | None:
+        """The bytes of a blob that are remembered; they are kept on."""
+        data = self._before.texts.get(oid)
+        if data is not None:
+            self._texts[oid] = data
+        return data
+
+    def _keep(self, oid: str, data: bytes) -> None:
+        if len(data) <= _KEPT_MAX and len(self._texts) < _KEPT:
+            self._texts[oid] = data
+
     def _entry(self, path: str) -> Entry | None:
         if self._by_path is None:
             self._by_path = {entry.path: entry for entry in self.entries()}
         return self._by_path.get(path)
+
+    def _oid(self, path: str) -> str:
+        entry = self._entry(path)
+        return entry.oid if entry is not None else ""
 
     def _opened(self) -> Source:
         if self._source is None:
