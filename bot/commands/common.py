@@ -268,7 +268,10 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         progress.clear()
         opened.source.close()
     measured = Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3))
-    report = report_of(opened, options, judgement, renderer, findings, known, measured)
+    spoken_of = opened.policy.tables.rules
+    elsewhere = dict.fromkeys(rule.id for rule in FLEET if rule.id in spoken_of and rule.id not in {r.id for r in ALL})
+    not_run = [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in elsewhere]
+    report = report_of(opened, options, judgement, renderer, findings, known, measured, not_run)
     return Run(
         report=report,
         crashed=judgement.judged.crashed or bool(renderer.crashes),
@@ -304,14 +307,12 @@ def report_of(
     findings: Sequence[Finding],
     known: Counter[tuple[str, ...]] | None,
     measured: Summary,
+    elsewhere: Sequence[NotRun] = (),
 ) -> Report:
-    """The report of one judgement. ``known`` is what the base could not check either."""
+    """The report of one judgement. ``known`` is what the base could not check either, ``elsewhere`` what other verbs judge."""
     policy, judged = opened.policy, judgement.judged
-    spoken_of = policy.tables.rules
-    not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in spoken_of]
-    here = {rule.id for rule in ALL}
-    across = dict.fromkeys(rule.id for rule in FLEET if rule.id in spoken_of and rule.id not in here)
-    not_run += [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in across]
+    not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in policy.tables.rules]
+    not_run += elsewhere
     report = _report(
         opened,
         options,

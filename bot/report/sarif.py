@@ -127,7 +127,7 @@ def _rule(rule: Described) -> Node:
         "help": {"text": _cut(plain(text), MAX_HELP), "markdown": _cut(text, MAX_HELP)},
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {
-            "tags": ["open-core", *family, *_sides(rule.side)],
+            "tags": list(dict.fromkeys(["open-core", *family, *_sides(rule.side)])),
             "precision": "very-high" if rule.severity is Severity.ERROR else "high",
             "problem.severity": _PROBLEM[rule.severity],
         },

@@ -48,6 +48,9 @@ def head_of(path: Path, directory: str | None) -> str:
     found = _resolve(directory) if directory is not None else None
     if found is not None:
         return found
+    if directory is not None and not os.path.isfile(f"{directory}/HEAD"):
+        # Git would wait for a pipe for ever.
+        raise RingfenceError("this repository has no HEAD", where=str(path), remedy="Run git status there.")
     try:
         return resolve_revision(path, "HEAD")
     except RingfenceError:
