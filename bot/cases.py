@@ -343,6 +343,7 @@ def _registry_answer(key: AskVersion | AskPackage | AskPublished | AskLatest, re
             package=key.package,
             version=newest,
             repository=field if isinstance(field, str) else field.get("url", ""),
+            deprecated=versions[newest].get("deprecated"),
             source="the case's registry",
         )
     document = versions.get(key.version)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cmp_to_key
 from typing import NamedTuple
 
 import msgspec
@@ -12,10 +13,23 @@ from bot.facts.summary import Consumed, Member, RepoSummary
 from bot.model import NotChecked, Severity, Verdict
 from bot.names import PackageName, RepoName, compile_pattern
 from bot.policy import Policy, Side
+from bot.readers.npm.semver import compare, valid
 from bot.rule import Absent, AskLatest, Known, Latest, Pending, Rule, RuleSide, Unknown
 from bot.text import Private, Text
 
-__all__ = ["Fleet", "FleetRule", "Half", "Pair", "filled", "former_names", "is_hidden", "newest", "on", "stem_of"]
+__all__ = [
+    "Fleet",
+    "FleetRule",
+    "Half",
+    "Pair",
+    "filled",
+    "former_names",
+    "home_of",
+    "is_hidden",
+    "newest",
+    "on",
+    "stem_of",
+]
 
 
 class Half(NamedTuple):
@@ -120,6 +134,19 @@ class Fleet:
         """The members of this name that strangers are meant to install."""
         return tuple(half for half in self._held.get(package, ()) if half.member.is_open)
 
+    def homes(self, policy: Policy, package: str) -> list[tuple[Half, RepoName]]:
+        """The open repositories that hold a package for strangers, each once; archived ones only where there are no others.
+
+        A checkout of somebody's fork holds it too, and says nothing about where it is made.
+        """
+        found: dict[tuple[str, str, str], tuple[Half, RepoName]] = {}
+        for half in self.holders(package):
+            name = self.name_of(half.summary)
+            if name is not None and policy.side_of_repository(name) is Side.OPEN:
+                found.setdefault(name.key(), (half, name))
+        alive = [home for home in found.values() if not home[0].summary.archived]
+        return alive or list(found.values())
+
     def is_held(self, package: str) -> bool:
         """Whether any manifest of an audited repository has this name."""
         return package in self._held or package in self._others
@@ -202,6 +229,22 @@ def stem_of(patterns: Iterable[str], text: str) -> str | None:
 def filled(patterns: Iterable[str], stem: str) -> tuple[str, ...]:
     """Each pattern with the stem put in, each result once."""
     return tuple(dict.fromkeys(compile_pattern(pattern).fill({"x": stem}) for pattern in patterns))
+
+
+def home_of(halves: Sequence[tuple[Half, RepoName]], latest: Latest) -> tuple[Half, RepoName] | None:
+    """Which of several repositories that hold a package is where it is made; None where nobody can say.
+
+    It is the one that alone has the released version, where no other has a newer one: after a move the release's own
+    ``repository`` field is what is left as it was. Else it is the one that this field names, where no other has a newer version.
+    Where the two disagree, a move may be under way, or checkouts are old.
+    """
+    versions = {half.member.version for half, _ in halves}
+    order = sorted(filter(valid, versions), key=cmp_to_key(compare))
+    leaders = [(half, home) for half, home in halves if order and half.member.version == order[-1]]
+    if len(leaders) == 1 and order[-1] == latest.version:
+        return leaders[0]
+    named = RepoName.parse(latest.repository) if latest.repository else None
+    return next((leader for leader in leaders if named is not None and leader[1].key() == named.key()), None)
 
 
 def newest(policy: Policy, known: Known, name: str, verdict: Verdict) -> Latest | Absent | None:

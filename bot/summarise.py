@@ -8,7 +8,7 @@ from bot.facts.lock import Source
 from bot.facts.manifest import Kind
 from bot.facts.summary import Consumed, Member, RepoInfo, RepoSummary, Sighting
 from bot.model import Location, NotChecked, Place
-from bot.names import PackageName, split_specifier
+from bot.names import PackageName, is_npm_name, split_specifier
 from bot.policy import Policy, Side
 from bot.repo import Repo, is_published
 
@@ -92,7 +92,7 @@ def _consumed(repo: Repo, policy: Policy, own: set[str]) -> Iterable[Consumed]:
     members: dict[str, set[str]] = {}
 
     def is_foreign(name: str) -> bool:
-        return name not in own and repo.is_open(policy, PackageName.npm(name))
+        return name not in own and is_npm_name(name) and repo.is_open(policy, PackageName.npm(name))
 
     for manifest, declaration in repo.declarations():
         name = declaration.name

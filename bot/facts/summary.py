@@ -79,6 +79,11 @@ class Consumed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     members: int = 0
     place: Place
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether a manifest or a lock names it: what looks like an import alone may be text."""
+        return bool(self.members or self.versions)
+
 
 class RepoSummary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One repository as fleet rules and pictures of the fleet see it.

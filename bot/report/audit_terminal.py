@@ -15,6 +15,7 @@ __all__ = ["render", "summary_words"]
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _VERDICTS = {"pass": "green", "fail": "red", "incomplete": "yellow"}
+_FULL = 5  # findings of a fleet rule that are told at length
 _NAME_MAX = 44  # columns for a repository's name
 
 
@@ -100,19 +101,37 @@ class _Face:
         shown = [item for item in self._head.fleet if decides(item.finding)]
         if not shown:
             return []
-        order = {item.finding.fingerprint + item.repository: item for item in shown}
         counts = [
             plural(number, severity.value)
             for severity in Severity
             if (number := sum(item.finding.severity is severity for item in shown))
         ]
         out = [self._heading("Across repositories", ", ".join(counts))]
+        told: dict[str, int] = {}
         for item in sorted(
-            order.values(),
-            key=lambda i: (i.finding.severity.rank, i.finding.rule, i.repository, i.finding.location.path),
+            shown, key=lambda i: (i.finding.severity.rank, i.finding.rule, i.repository, i.finding.location.path)
         ):
-            out += [*self._fleet_finding(item, verbose), ""]
+            told[item.finding.rule] = told.get(item.finding.rule, 0) + 1
+            if told[item.finding.rule] <= _FULL or verbose:
+                out += [*self._fleet_finding(item, verbose), ""]
+            else:
+                if told[item.finding.rule] > _FULL + 1:
+                    out.pop()
+                out += [*self._brief(item), ""]
         return out[:-1]
+
+    def _brief(self, item: FleetFinding) -> list[str]:
+        """One that is like those before it: what to do was said there."""
+        title = f"{item.finding.severity.value}[{printable(item.finding.rule)}]"
+        painted = self._paint(title, _COLOURS[item.finding.severity.value], bold=True)
+        where = printable(item.repository) or "the policy"
+        return wrapped(
+            f"{where}: {printable(item.finding.message)}",
+            self._width,
+            first=painted + " ",
+            first_width=len(title) + 1,
+            rest="    ",
+        )
 
     def _fleet_finding(self, item: FleetFinding, verbose: bool) -> list[str]:
         finding = item.finding

@@ -112,7 +112,7 @@ def _homeless(fleet: Fleet, policy: Policy, known: Known, name: str, listed: Pla
     if not users:
         return
     latest = newest(policy, known, name, verdict)
-    if not isinstance(latest, Latest):
+    if not isinstance(latest, Latest) or latest.deprecated:
         return
     params: dict[str, Text] = {
         "package": policy.text(name),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bot.facts.summary import RepoSummary
-from bot.fleet import Fleet, FleetRule, Half, Pair, former_names, newest, stem_of
+from bot.fleet import Fleet, FleetRule, Pair, former_names, home_of, newest, stem_of
 from bot.model import Evidence, Hit, Severity, Verdict
-from bot.names import RepoName
-from bot.policy import Policy, Side
+from bot.policy import Policy
 from bot.rule import Known, Latest
 from bot.text import Public, Text
 
@@ -122,27 +121,25 @@ def _renamed(fleet: Fleet, policy: Policy, summary: RepoSummary, pairs: dict[str
 
 
 def _moved(fleet: Fleet, policy: Policy, known: Known, name: str, verdict: Verdict) -> None:
-    """A package that two repositories hold: the one that its newest release does not name was left behind."""
-    homes: dict[tuple[str, str, str], tuple[Half, RepoName]] = {}
-    for half in fleet.holders(name):
-        home = fleet.name_of(half.summary)
-        if home is not None and policy.side_of_repository(home) is Side.OPEN and not half.summary.archived:
-            homes.setdefault(home.key(), (half, home))
+    """A package that two repositories hold: the one where it is not made any more was left behind."""
+    homes = fleet.homes(policy, name)
     if len(homes) < 2:
         return
     verdict.counts["in several repositories"] += 1
     latest = newest(policy, known, name, verdict)
-    named = RepoName.parse(latest.repository) if isinstance(latest, Latest) and latest.repository else None
-    if named is None or named.key() not in homes or not isinstance(latest, Latest):
+    home = home_of(homes, latest) if isinstance(latest, Latest) else None
+    if home is None or not isinstance(latest, Latest):
         return  # which one is meant, nobody says
-    for key, (half, home) in homes.items():
-        if key == named.key():
+    for half, left in homes:
+        if left.key() == home[1].key():
             continue
         params: dict[str, Text] = {
             "package": policy.text(name),
-            "version": Public(latest.version),
-            "named": policy.text(str(named)),
-            "home": policy.text(str(home)),
+            "version": Public(half.member.version or "(no version)"),
+            "left": policy.text(str(left)),
+            "newer": Public(home[0].member.version),
+            "home": policy.text(str(home[1])),
+            "released": Public(latest.version),
         }
         verdict.hits.append(
             Hit(
@@ -150,15 +147,14 @@ def _moved(fleet: Fleet, policy: Policy, known: Known, name: str, verdict: Verdi
                 repository=half.summary.label,
                 subject="moved package",
                 package=f"npm:{name}",
-                message="{package} is published from {named}, and {home} still holds it",
-                remedy="Archive {home}, or take the package out of it: what is changed here reaches nobody.",
+                message="{package} is made in {home} ({newer}), and {left} still holds a copy ({version})",
+                remedy="Archive {left} where that is not done yet, or take the package out of it: "
+                "what is changed here reaches nobody.",
                 params=params,
+                fold="moved package",
                 evidence=(
-                    Evidence(
-                        kind="registry",
-                        text="the registry's document of {package} {version} says: repository {named}",
-                        params=params,
-                    ),
+                    Evidence(kind="repository", text="{home} holds {package} {newer}", params=params),
+                    Evidence(kind="registry", text="the registry's newest release of it is {released}", params=params),
                 ),
             )
         )

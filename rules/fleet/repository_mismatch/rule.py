@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.fleet import Fleet, FleetRule, Half, filled, former_names, newest, stem_of
+from bot.facts.summary import Consumed, RepoSummary
+from bot.fleet import Fleet, FleetRule, Half, filled, former_names, home_of, newest, stem_of
 from bot.model import Evidence, Hit, Severity, Verdict
 from bot.names import RepoName
 from bot.policy import Policy, Side
@@ -19,22 +20,18 @@ def judge(fleet: Fleet, policy: Policy, known: Known) -> Verdict:
         verdict.not_run = "policy names no open repositories"
         return verdict
     for name in sorted({half.member.name for half in fleet.open_halves()}):
-        holders = [half for half in fleet.holders(name) if _is_ours(fleet, policy, half)]
-        if holders:
+        homes = fleet.homes(policy, name)
+        if homes:
             latest = _naming(policy, known, name, verdict)
             if latest is not None:
-                _held(fleet, policy, holders, latest, verdict)
+                _held(policy, homes, latest, verdict)
     for name in fleet.consumed():
-        if not fleet.is_held(name):
+        users = [(summary, item) for summary, item in fleet.consumers(name) if item.is_installed]
+        if users and not fleet.is_held(name):
             latest = _naming(policy, known, name, verdict)
             if latest is not None:
-                _used(fleet, policy, name, latest, verdict)
+                _used(policy, users[0], latest, verdict)
     return verdict
-
-
-def _is_ours(fleet: Fleet, policy: Policy, half: Half) -> bool:
-    """A checkout of somebody's fork holds the package too, and says nothing about where it is published from."""
-    return policy.side_of_repository(fleet.name_of(half.summary)) is Side.OPEN
 
 
 def _naming(policy: Policy, known: Known, name: str, verdict: Verdict) -> Latest | None:
@@ -49,14 +46,19 @@ def _naming(policy: Policy, known: Known, name: str, verdict: Verdict) -> Latest
     return answer
 
 
-def _held(fleet: Fleet, policy: Policy, holders: list[Half], latest: Latest, verdict: Verdict) -> None:
+def _held(policy: Policy, homes: list[tuple[Half, RepoName]], latest: Latest, verdict: Verdict) -> None:
     named = RepoName.parse(latest.repository)
-    homes = [(half, home) for half in holders if (home := fleet.name_of(half.summary)) is not None]
-    if named is not None and any(named.key() == home.key() for _, home in homes):
+    found = home_of(homes, latest)
+    if found is None:
+        # Nobody can say which of them it is: one that the release names will do.
+        if named is not None and any(named.key() == home.key() for _, home in homes):
+            verdict.counts["naming their repository"] += 1
+            return
+        found = homes[0]
+    half, home = found
+    if named is not None and named.key() == home.key():
         verdict.counts["naming their repository"] += 1
         return
-    # Where several hold it, the one whose own manifest says so is meant.
-    half, home = next(((h, n) for h, n in homes if _names(h.member.url, n)), homes[0])
     mended = _names(half.member.url, home)
     former = named is not None and named.key() in {old.key() for old in former_names(half.summary)}
     remedy = (
@@ -81,6 +83,7 @@ def _held(fleet: Fleet, policy: Policy, holders: list[Half], latest: Latest, ver
             remedy=remedy,
             params=params,
             severity=Severity.WARNING if mended or former else None,
+            fold="mended" if mended else "former name" if former else "another repository",
             evidence=(_proof(policy, latest), *policy.evidence("open.repositories")),
         )
     )
@@ -91,18 +94,19 @@ def _names(url: str, home: RepoName) -> bool:
     return named is not None and named.key() == home.key()
 
 
-def _used(fleet: Fleet, policy: Policy, name: str, latest: Latest, verdict: Verdict) -> None:
+def _used(policy: Policy, user: tuple[RepoSummary, Consumed], latest: Latest, verdict: Verdict) -> None:
     """A package that no audited repository holds: what it names must at least be open, and its pair where the scheme says."""
     named = RepoName.parse(latest.repository)
     if named is None:
         return
+    summary, item = user
+    name = item.package
     side = policy.side_of_repository(named)
     wanted = _wanted(policy, name)
     fits = side is Side.OPEN and (not wanted or named.key() in {repository.key() for repository in wanted})
     if fits:
         verdict.counts["naming their repository"] += 1
         return
-    summary, item = fleet.consumers(name)[0]
     why = (
         "which policy calls private"
         if side is Side.PRIVATE

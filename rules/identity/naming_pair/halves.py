@@ -40,7 +40,9 @@ def _misspelt(
     alike = [
         (item, core)
         for item in summary.consumes
-        if (core := stem_of(naming.npm, item.package)) is not None and _plain(core) == _plain(stem)
+        if item.is_installed
+        and (core := stem_of(naming.npm, item.package)) is not None
+        and _plain(core) == _plain(stem)
     ]
     if len(alike) != 1:
         return None
