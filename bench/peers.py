@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["SUFFIXES", "Peers", "install"]
+__all__ = ["SUFFIXES", "Peers", "cruiser_found", "cruiser_stopped_by", "install", "large_locks", "oxlint_found"]
 
 HERE = Path(__file__).parent
 SUFFIXES = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro")
@@ -77,6 +77,7 @@ class Peers:
             "exclude": {"path": exclude},
             "doNotFollow": {"path": "node_modules"},
             "moduleSystems": ["es6", "cjs", "amd"],
+            "skipAnalysisNotInRules": True,  # otherwise it also counts the dependents of every module: many minutes
         }
         config.write_text(json.dumps({"forbidden": rules, "options": options}))
         return [
@@ -110,29 +111,59 @@ def install(cache: Path) -> Peers:
     return Peers(cache)
 
 
-def large_lock(cache: Path) -> Path:
-    """A large package-lock.json, made by npm from locks/package.json (a minute, once)."""
+def large_locks(cache: Path) -> Path:
+    """The folder of a large package-lock.json and a large yarn.lock, made by npm and by yarn 1 from locks/package.json
+    (some minutes, once)."""
     target = cache / "locks"
-    lock = target / "package-lock.json"
     manifest = (HERE / "locks" / "package.json").read_bytes()
-    if not lock.exists() or (target / "package.json").read_bytes() != manifest:
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        (target / "package.json").write_bytes(manifest)
-        print("making a large package-lock.json ...", file=sys.stderr)
-        subprocess.run(
-            [
-                "npm",
-                "install",
-                "--package-lock-only",
-                "--ignore-scripts",
-                "--legacy-peer-deps",
-                "--no-audit",
-                "--no-fund",
-            ],
-            cwd=target,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "npm_config_loglevel": "error"},
-        )
-    return lock
+    done = target / "made"
+    if done.exists() and done.read_bytes() == manifest:
+        return target
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "yarn").mkdir(parents=True)
+    (target / "package.json").write_bytes(manifest)
+    environment = {**os.environ, "npm_config_loglevel": "error"}
+    npm = ["npm", "install", "--package-lock-only", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"]
+    print("npm makes a large package-lock.json ...", file=sys.stderr)
+    subprocess.run(npm, cwd=target, check=True, stdout=subprocess.DEVNULL, env=environment)
+    # yarn 1 takes over the versions of a lock that is old enough for it to read.
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(target / name, target / "yarn" / name)
+    old = [*npm, "--lockfile-version", "2"]
+    subprocess.run(old, cwd=target / "yarn", check=True, stdout=subprocess.DEVNULL, env=environment)
+    print("yarn makes a yarn.lock of it ...", file=sys.stderr)
+    yarn = [str(cache / "peers" / "node_modules" / ".bin" / "yarn"), "import", "--ignore-scripts", "--non-interactive"]
+    subprocess.run(yarn, cwd=target / "yarn", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shutil.move(target / "yarn" / "yarn.lock", target / "yarn.lock")
+    shutil.rmtree(target / "yarn")
+    done.write_bytes(manifest)
+    return target
+
+
+# -- what they said --------------------------------------------------------------------------------
+
+
+def oxlint_found(output: str) -> set[tuple[str, str]]:
+    """File and specifier of each restricted import."""
+    line = re.compile(r"^(.+?):\d+:\d+: '(.+?)' import is restricted", re.MULTILINE)
+    return {(found[1].removeprefix("./"), found[2]) for found in line.finditer(output)}
+
+
+def cruiser_found(output: str) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """File and target of each deep import, and of each import that leaves its member."""
+    line = re.compile(r"^\s*error (deep-import|path-escape|out): (\S+) → (\S+)", re.MULTILINE)
+    found = [(match[1], (match[2], match[3])) for match in line.finditer(output)]
+    return {pair for rule, pair in found if rule == "deep-import"}, {
+        pair for rule, pair in found if rule != "deep-import"
+    }
+
+
+def cruiser_stopped_by(output: str, tree: Path) -> str | None:
+    """The file that made dependency-cruiser give up."""
+    if "ran afoul" not in output:
+        return None
+    for line in output.splitlines():
+        path = line.strip().removeprefix("... in ").removeprefix(f"{tree}/")
+        if path.endswith(SUFFIXES) and (tree / path).is_file():
+            return path
+    return None

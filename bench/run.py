@@ -26,8 +26,7 @@ import peers  # noqa: E402
 import trees  # noqa: E402
 
 _CHANGED = 25
-_SCRIPT = Path(sys.executable).with_name("ringfence")
-_RINGFENCE = (str(_SCRIPT),) if _SCRIPT.exists() else (sys.executable, "-P", "-c", "from bot.cli import main; main()")
+_UNPARSABLE_MAX = 8  # files that may be taken away from dependency-cruiser
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,18 +50,15 @@ class Series:
         return statistics.median(shot.wall for shot in self.shots)
 
 
-def shoot(command: Sequence[str], where: Path, environment: Mapping[str, str]) -> Shot:
-    """Run a command and wait for it. Its exit code is its own affair (findings are no failure here)."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=where,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, _, used = os.wait4(process.pid, 0)
+def shoot(command: Sequence[str], where: Path, environment: Mapping[str, str], output: Path | None = None) -> Shot:
+    """Run a command and wait for it. Its exit code is its own affair (findings are no failure here); what it says goes
+    to a file, or nowhere."""
+    with open(output or os.devnull, "wb") as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=where, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+        )
+        _, _, used = os.wait4(process.pid, 0)
     process.returncode = 0
     return Shot(wall=time.perf_counter() - began, cpu=used.ru_utime + used.ru_stime, rss=used.ru_maxrss / 1024)
 
@@ -105,18 +101,21 @@ def _pss(pid: int) -> int:
     return total + sum(_pss(int(child)) for child in children)
 
 
-def in_turns(rounds: int, commands: Mapping[str, Callable[[], Shot]]) -> dict[str, Series]:
-    """Every command once a round."""
+def in_turns(
+    rounds: int, commands: Mapping[str, Callable[[], Shot]], fewer: Mapping[str, int] | None = None
+) -> dict[str, Series]:
+    """Every command once a round; those in ``fewer`` only in so many of the first rounds."""
     series = {name: Series(name=name) for name in commands}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         for name, command in commands.items():
-            series[name].shots.append(command())
+            if number < (fewer or {}).get(name, rounds):
+                series[name].shots.append(command())
     return series
 
 
 def ratio(one: Series, other: Series) -> float:
-    """How many times ``other``'s wall time ``one`` took: the median of each round's ratio."""
+    """How many times ``other``'s wall time ``one`` took: the median of each round's ratio, where a round had both."""
     return statistics.median(a.wall / b.wall for a, b in zip(one.shots, other.shots, strict=False))
 
 
@@ -134,16 +133,18 @@ class Bench:
         }
         self.rows: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
+        print("installing Ringfence as its users do ...", file=sys.stderr)
+        self.program = trees.install(work / "environment")
 
     def ringfence(self, tree: Path, policy: Path, *options: str) -> list[str]:
         return [
-            *_RINGFENCE,
+            *self.program,
             "check",
             str(tree),
             "--policy",
             str(policy),
             "--json",
-            "-o",
+            "--output",
             str(self.work / "report.json"),
             *options,
         ]
@@ -193,7 +194,6 @@ class Bench:
         members = [root.directory for root in repo.roots if root.directory]
         files = [p for p in trees.run_git(tree, "ls-files", "-z").split("\0") if p.endswith(peers.SUFFIXES)]
         check = self.ringfence(tree, policy, "--offline")
-        facts = self.cache / "facts.sqlite"
 
         def first() -> Shot:
             for path in self.cache.glob("facts.sqlite*"):
@@ -211,10 +211,13 @@ class Bench:
             "changed": changed,
             "unchanged": lambda: shoot(check, work, self.environment),
         }
+        cruiser = _Cruiser(tools, scopes, members, work, tree, self.environment)
         if not arguments.without_peers:
             oxlint = tools.oxlint(scopes, work)
-            commands["oxlint"] = lambda: shoot(oxlint, tree, self.environment)
-        series = in_turns(arguments.runs, commands)
+            commands["oxlint"] = lambda: shoot(oxlint, tree, self.environment, work / "oxlint.txt")
+            if arguments.cruises:
+                commands["dependency-cruiser"] = cruiser.run
+        series = in_turns(arguments.runs, commands, {"dependency-cruiser": arguments.cruises})
         first()
         report = self.report()
         counts = {count["rule"]: count["judged"] for count in report["counts"]}
@@ -226,49 +229,41 @@ class Bench:
             "counts": counts,
             "candidates": sum(v for judged in counts.values() for k, v in judged.items() if k.startswith("candidate")),
             "confirmed": sum(judged.get("confirmed", 0) for judged in counts.values()),
-            "facts_mb": round(facts.stat().st_size / 1e6, 1),
+            "facts_mb": round((self.cache / "facts.sqlite").stat().st_size / 1e6, 1),
         }
         for path in self.cache.glob("facts.sqlite*"):
             path.unlink()
         self.facts["peak_first_mb"] = round(peak(check, work, self.environment))
         self.facts["peak_again_mb"] = round(peak(check, work, self.environment))
-        ripgrep = series["ripgrep"]
+        ripgrep, ours = series["ripgrep"], series["first"]
         self.row("ripgrep -uuu -lF, the same files", ripgrep)
-        self.row("ringfence, no fact cache", series["first"], ripgrep, "at most 8")
+        self.row("ringfence, no fact cache", ours, ripgrep, "at most 8")
         self.row(f"ringfence, {_CHANGED} files changed", series["changed"], ripgrep, "at most 2")
         self.row("ringfence, nothing changed", series["unchanged"], ripgrep)
-        if not arguments.without_peers:
-            self.row("oxlint no-restricted-imports", series["oxlint"])
-            self._ours("ringfence, no fact cache", series["first"], series["oxlint"], "more than 1")
-            self._cruise(tools, scopes, members, tree, series["first"])
-
-    def _ours(self, what: str, ours: Series, other: Series, goal: str) -> None:
-        self.row(what, ours, other, goal, faster=True)
-
-    def _cruise(
-        self, tools: peers.Peers, scopes: Sequence[str], members: Sequence[str], tree: Path, ours: Series
-    ) -> None:
-        without: list[str] = []
-        limit = {"timeout": 3600}
-        for _ in range(5):
-            command = tools.dependency_cruiser(scopes, members, self.work, without)
-            print("dependency-cruiser (minutes) ...", file=sys.stderr)
-            began = time.perf_counter()
-            done = subprocess.run(command, cwd=tree, env=self.environment, capture_output=True, text=True, **limit)  # type: ignore[call-overload]
-            wall = time.perf_counter() - began
-            stopped = _stopped_by(done.stdout + done.stderr, tree)
-            if stopped is None or stopped in without:
-                break
-            without.append(stopped)
-        self.facts["dependency_cruiser"] = {
-            "last_line": (done.stdout.strip().splitlines() or [""])[-1],
-            "without": without,
+        if arguments.without_peers:
+            return
+        self.row("oxlint no-restricted-imports", series["oxlint"])
+        self.row("ringfence, no fact cache", ours, series["oxlint"], "more than 1", faster=True)
+        found = trees.subpaths(tree, policy, repo)
+        said = {"oxlint": peers.oxlint_found((work / "oxlint.txt").read_text())}
+        if "dependency-cruiser" in series:
+            self.row("dependency-cruiser", series["dependency-cruiser"])
+            self.row("ringfence, no fact cache", ours, series["dependency-cruiser"], "at least 30", faster=True)
+            said["dependency-cruiser"], escapes = peers.cruiser_found(cruiser.output.read_text())
+            self.facts["dependency-cruiser"] = {"without": cruiser.without, "last line": cruiser.last_line()}
+        self.facts["imports of a subpath of an open package (file and specifier)"] = {
+            "ringfence": len(found),
+            **{name: len(pairs) for name, pairs in said.items()},
+            **{f"seen by {name} alone": sorted(map(list, pairs - found))[:20] for name, pairs in said.items()},
         }
-        if done.returncode not in (0, 1) and not done.stdout.strip():
-            self.facts["dependency_cruiser"]["failed"] = done.stderr.strip()[-300:]
-        cruiser = Series(name="dependency-cruiser", shots=[Shot(wall=wall, cpu=0, rss=0)] * len(ours.shots))
-        self.row("dependency-cruiser, one run", cruiser)
-        self._ours("ringfence, no fact cache", ours, cruiser, "at least 30")
+        self.facts["findings for them"] = {
+            "ringfence: not exported by the version that is locked": sum(
+                f["rule"] == "deep-import" for f in report["findings"]
+            ),
+            **{f"{name}: every subpath, it reads no exports map": len(pairs) for name, pairs in said.items()},
+        }
+        if "dependency-cruiser" in series:
+            self.facts["imports of another member's files (file and target)"] = _escapes(report, escapes)
 
     # -- locks -------------------------------------------------------------------------------
 
@@ -276,32 +271,47 @@ class Bench:
         """Every entry of a large package-lock.json and of a large yarn.lock, against lockfile-lint."""
         arguments, work = self.arguments, self.work
         tools = peers.install(arguments.cache)
-        lock = arguments.package_lock or peers.large_lock(arguments.cache)
-        for kind, project, name, goal in (
-            ("npm", trees.npm_project, "package-lock.json", "at least 1"),
-            ("yarn", trees.yarn_project, "yarn.lock", "at least 4"),
+        made = None if arguments.package_lock and arguments.yarn_lock else peers.large_locks(arguments.cache)
+        for kind, given, goal in (
+            ("package-lock.json", arguments.package_lock, "at least 1"),
+            ("yarn.lock", arguments.yarn_lock, "at least 4"),
         ):
-            tree = work / kind
-            entries = project(lock, tree)
+            lock = given or made / kind
+            tree = work / kind.replace(".", "-")
+            entries = trees.lock_project(lock, kind, tree)
             with trees.LoopbackRegistry() as registry:
-                policy = work / f"{kind}.toml"
-                policy.write_text(trees.with_registry('[open]\npackages = ["*", "@*/*"]\n', registry.url))
+                policy = work / f"{tree.name}.toml"
+                policy.write_text(trees.with_registry(trees.everything(tree / kind), registry.url))
                 repo, rules = trees.judged(tree, policy)
                 trees.fill(registry, repo, rules)
                 shoot(self.ringfence(tree, policy, "--rule", "lock-source"), work, self.environment)
             check = self.ringfence(tree, policy, "--rule", "lock-source", "--offline", "--no-cache")
-            lint = tools.lockfile_lint(tree / name, kind, trees.HOST)
+            lint = tools.lockfile_lint(tree / kind, "yarn" if kind == "yarn.lock" else "npm", trees.HOST)
             series = in_turns(
                 arguments.runs,
                 {
-                    "lockfile-lint": lambda lint=lint: shoot(lint, work, self.environment),  # type: ignore[misc]
+                    "lockfile-lint": lambda lint=lint: shoot(lint, work, self.environment, work / "lint.txt"),  # type: ignore[misc]
                     "ringfence": lambda check=check: shoot(check, work, self.environment),  # type: ignore[misc]
                 },
             )
             counts = {count["rule"]: count["judged"] for count in self.report()["counts"]}
-            self.facts[name] = {"entries": entries, "judged": counts["lock-source"]}
-            self.row(f"lockfile-lint, {name}", series["lockfile-lint"])
-            self._ours(f"ringfence --rule lock-source, {name}", series["ringfence"], series["lockfile-lint"], goal)
+            good = [len(self.report()["findings"]), (work / "lint.txt").read_text().count("detected invalid")]
+            # Both must see an entry from elsewhere without integrity: a run that finds nothing proves nothing.
+            trees.spoil(tree / kind)
+            shoot(lint, work, self.environment, work / "lint.txt")
+            shoot(check, work, self.environment)
+            bad = [len(self.report()["findings"]), (work / "lint.txt").read_text().count("detected invalid")]
+            self.facts[kind] = {
+                "bytes": lock.stat().st_size,
+                "entries": entries,
+                "judged": counts["lock-source"],
+                "findings (ringfence, lockfile-lint)": good,
+                "with one entry spoilt": bad,
+            }
+            self.row(f"lockfile-lint, {kind}", series["lockfile-lint"])
+            self.row(
+                f"ringfence --rule lock-source, {kind}", series["ringfence"], series["lockfile-lint"], goal, faster=True
+            )
 
     # -- start -------------------------------------------------------------------------------
 
@@ -316,20 +326,69 @@ class Bench:
         series = in_turns(
             runs,
             {
-                "python": lambda: shoot([sys.executable, "-c", "pass"], tiny, self.environment),
-                "help": lambda: shoot([*_RINGFENCE, "--help"], tiny, self.environment),
-                "idle": lambda: shoot([*_RINGFENCE, "check", str(tiny)], tiny, self.environment),
+                "python": lambda: shoot([self.program[0], "-c", "pass"], tiny, self.environment),
+                "help": lambda: shoot([*self.program, "--help"], tiny, self.environment),
+                "idle": lambda: shoot([*self.program, "check", str(tiny)], tiny, self.environment),
             },
         )
-        python = series["python"].wall
+
+        def above(name: str) -> int:
+            pairs = zip(series[name].shots, series["python"].shots, strict=True)
+            return round(statistics.median(1000 * (one.wall - python.wall) for one, python in pairs))
+
         self.facts["start_ms"] = {
-            "python": round(python * 1000),
-            "help_above_python": round((series["help"].wall - python) * 1000),
-            "idle_check_above_python": round((series["idle"].wall - python) * 1000),
+            "python": round(series["python"].wall * 1000),
+            "help_above_python": above("help"),
+            "idle_check_above_python": above("idle"),
         }
         self.row("python -c pass", series["python"])
         self.row("ringfence --help", series["help"], None, "at most 60 ms above")
         self.row("ringfence check, tiny repository", series["idle"], None, "at most 120 ms above")
+
+
+class _Cruiser:
+    """dependency-cruiser, which gives up at the first file that it cannot parse: that file is taken away from it alone,
+    and it begins again. Only the run that came to its end counts."""
+
+    def __init__(
+        self, tools: peers.Peers, scopes: Sequence[str], members: Sequence[str], work: Path, tree: Path,
+        environment: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self._command = lambda: tools.dependency_cruiser(scopes, members, work, self.without)
+        self._tree = tree
+        self._environment = environment
+        self.output = work / "dependency-cruiser.txt"
+        self.without: list[str] = []
+
+    def run(self) -> Shot:
+        for _ in range(_UNPARSABLE_MAX):
+            print("dependency-cruiser (minutes) ...", file=sys.stderr)
+            shot = shoot(self._command(), self._tree, self._environment, self.output)
+            stopped = peers.cruiser_stopped_by(self.output.read_text(errors="replace"), self._tree)
+            if stopped is None:
+                break
+            self.without.append(stopped)
+        if not self.last_line():
+            sys.exit(f"dependency-cruiser did not come to its end: {self.output.read_text(errors='replace')[-500:]}")
+        return shot
+
+    def last_line(self) -> str:
+        """``x 12 dependency violations (...). 23143 modules, 80000 dependencies cruised.``"""
+        lines = [line.strip() for line in self.output.read_text(errors="replace").splitlines()]
+        return next((line for line in reversed(lines) if line.endswith("cruised.")), "")
+
+
+def _escapes(report: Mapping[str, Any], escapes: set[tuple[str, str]]) -> dict[str, Any]:
+    """dependency-cruiser's crossings between members beside the findings of path-escape."""
+    ours = {f["location"]["path"] for f in report["findings"] if f["rule"] == "path-escape"}
+    ours |= {r["location"]["path"] for f in report["findings"] if f["rule"] == "path-escape" for r in f["related"]}
+    theirs = {path for path, _ in escapes}
+    return {
+        "ringfence": sum(f["rule"] == "path-escape" for f in report["findings"]),
+        "dependency-cruiser": len(escapes),
+        "files in ringfence's alone": sorted(ours - theirs)[:20],
+        "files in dependency-cruiser's alone": sorted(theirs - ours)[:20],
+    }
 
 
 def _with_changes(tree: Path, files: Sequence[str], run: Callable[[], Shot]) -> Shot:
@@ -346,15 +405,6 @@ def _with_changes(tree: Path, files: Sequence[str], run: Callable[[], Shot]) -> 
             (tree / path).write_bytes(data)
         # So that git need not read them again.
         trees.run_git(tree, "update-index", "-q", "--refresh")
-
-
-def _stopped_by(output: str, tree: Path) -> str | None:
-    """The file that made dependency-cruiser give up."""
-    for word in output.replace("'", " ").replace('"', " ").replace("(", " ").split():
-        path = word.strip(":,.").removeprefix(f"{tree}/")
-        if "Extracting" in output and path.endswith(peers.SUFFIXES) and (tree / path).is_file():
-            return path
-    return None
 
 
 def table(bench: Bench) -> str:
@@ -374,7 +424,11 @@ def main() -> None:
     parser.add_argument("checkout", type=Path, help="a checkout of a repository; it is copied, never written")
     parser.add_argument("--policy", type=Path, required=True, help="the policy that judges it")
     parser.add_argument("--runs", type=int, default=7, help="rounds of each comparison (7)")
+    parser.add_argument(
+        "--cruises", type=int, default=1, help="rounds that dependency-cruiser takes part in (1); 0: none"
+    )
     parser.add_argument("--package-lock", type=Path, help="a package-lock.json (v2, v3) beside its package.json")
+    parser.add_argument("--yarn-lock", type=Path, help="a yarn.lock (v1) beside its package.json")
     parser.add_argument("--only", choices=("tree", "locks", "start"), action="append", help="measure no more than this")
     parser.add_argument("--without-peers", action="store_true", help="ripgrep and Ringfence alone")
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -382,7 +436,6 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=default, help="where the peers and the large lock are kept")
     arguments = parser.parse_args()
     arguments.checkout = arguments.checkout.resolve()
-    subprocess.run([sys.executable, "-m", "compileall", "-q", *_packages()], check=False)
     with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
         bench = Bench(arguments, Path(folder))
         wanted = arguments.only or ("start", "tree", "locks")
@@ -394,15 +447,27 @@ def main() -> None:
             bench.locks()
         print(table(bench))
         if arguments.json:
-            bench.facts["processors"] = len(os.sched_getaffinity(0))
+            bench.facts["machine"] = _machine()
             arguments.json.write_text(json.dumps({"rows": bench.rows, "facts": bench.facts}, indent=2) + "\n")
 
 
-def _packages() -> list[str]:
-    import bot
-    import bot.rules
+def _machine() -> dict[str, Any]:
+    """What it was measured on, and how busy that was."""
 
-    return [str(Path(package.__file__ or "").parent) for package in (bot, bot.rules)]
+    def said(*command: str) -> str:
+        try:
+            return subprocess.run(command, capture_output=True, text=True, check=False).stdout.partition("\n")[0]
+        except OSError:
+            return ""
+
+    return {
+        "processors": len(os.sched_getaffinity(0)),
+        "load at the end": [round(load, 1) for load in os.getloadavg()],
+        "python": sys.version.partition(" ")[0],
+        "node": said("node", "--version"),
+        "git": said("git", "--version"),
+        "ripgrep": said("rg", "--version"),
+    }
 
 
 if __name__ == "__main__":

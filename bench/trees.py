@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import sysconfig
+import venv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,28 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from registry.loopback import LoopbackRegistry  # noqa: E402
 
 from bot.commands.common import Options, open_repo  # noqa: E402
+from bot.errors import ReadError  # noqa: E402
 from bot.factcache import FactCache  # noqa: E402
 from bot.facts.manifest import Kind  # noqa: E402
-from bot.load import load  # noqa: E402
-from bot.names import PackageName  # noqa: E402
+from bot.load import load, parse_many  # noqa: E402
+from bot.names import PackageName, split_specifier  # noqa: E402
 from bot.policy import Policy  # noqa: E402
 from bot.repo import Repo  # noqa: E402
 
-__all__ = ["copy", "fill", "judged", "npm_project", "with_registry", "yarn_project"]
+__all__ = [
+    "HOST",
+    "commit",
+    "copy",
+    "everything",
+    "fill",
+    "install",
+    "judged",
+    "lock_project",
+    "run_git",
+    "spoil",
+    "subpaths",
+    "with_registry",
+]
 
 HOST = "registry.example.test"
 
@@ -123,52 +140,88 @@ def _manifest(repo: Repo, name: str) -> Mapping[str, Any]:
     return {**root.manifest.entry, **exports}
 
 
+def subpaths(tree: Path, policy: Path, repo: Repo) -> set[tuple[str, str]]:
+    """File and specifier of every import of a subpath of an open package that Ringfence's parser confirms."""
+    opened = open_repo(Options(path=tree, policy=policy, cache=False), ())
+
+    def deep(specifier: str) -> bool:
+        parts = split_specifier(specifier)
+        return parts is not None and parts[1] != "." and repo.is_open(opened.policy, PackageName.npm(parts[0]))
+
+    files = [path for path, source in repo.sources.items() if any(deep(found.specifier) for found in source.imports)]
+    try:
+        return {
+            (path, found.specifier)
+            for path, parsed in parse_many(opened.source, files, FactCache(None))
+            if not isinstance(parsed, ReadError)
+            for found in parsed.imports
+            if deep(found.specifier)
+        }
+    finally:
+        opened.source.close()
+
+
+# -- the program -----------------------------------------------------------------------------------
+
+
+def install(target: Path) -> list[str]:
+    """The command that runs Ringfence as a wheel installs it, compiled, in an environment of its own.
+
+    What is installed to be edited is found by a program that Python runs first: neither its start nor Python's would be
+    the user's. Dependencies are those of the environment that measures.
+    """
+    venv.create(target, with_pip=False, symlinks=True)
+    python = target / "bin" / "python"
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(target)}))
+    built = target / "built"
+    subprocess.run([str(HERE.parent / "scripts" / "built-tree"), str(built)], check=True, stdout=subprocess.DEVNULL)
+    shutil.move(built / "bot", site / "bot")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    dependencies = Path(sysconfig.get_path("purelib"))
+    compiled = [site / "bot", *(dependencies / name for name in ("click", "msgspec", "typing_extensions.py"))]
+    subprocess.run([str(python), "-m", "compileall", "-q", *map(str, compiled)], check=False)
+    script = target / "bin" / "ringfence"
+    script.write_text("import sys\nfrom bot.cli import main\nsys.exit(main())\n")
+    return [str(python), str(script)]
+
+
 # -- locks ---------------------------------------------------------------------------------------
 
 
-def _packages(lock: Path) -> Iterable[tuple[str, str, dict[str, Any]]]:
-    for key, entry in json.loads(lock.read_text())["packages"].items():
-        if key and not entry.get("link") and entry.get("integrity") and entry.get("version"):
-            yield key, entry.get("name") or key.rpartition("node_modules/")[2], entry
-
-
-def _address(name: str, version: str) -> str:
-    return f"https://{HOST}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
-
-
-def npm_project(lock: Path, target: Path) -> int:
-    """A project with that package-lock.json, every entry from one host; how many entries it has."""
+def lock_project(lock: Path, kind: str, target: Path) -> int:
+    """A project with that lock, its package.json beside it, every archive from one host; how many entries have one."""
     target.mkdir(parents=True)
-    tree = json.loads(lock.read_text())
-    count = 0
-    for key, name, _ in _packages(lock):
-        tree["packages"][key]["resolved"] = _address(name, tree["packages"][key]["version"])
-        count += 1
-    (target / "package-lock.json").write_text(json.dumps(tree, indent=2) + "\n")
+    text = lock.read_text()
+    if kind == "yarn.lock":
+        text, count = re.subn(r'^(  resolved "https?://)[^/"]+/', rf"\g<1>{HOST}/", text, flags=re.MULTILINE)
+    else:
+        whole = json.loads(text)
+        count = 0
+        for key, entry in whole["packages"].items():
+            if key and entry.get("integrity") and entry.get("version"):
+                # npm may have been told to leave the address out.
+                name = entry.get("name") or key.rpartition("node_modules/")[2]
+                archive = f"{name.rpartition('/')[2]}-{entry['version']}.tgz"
+                first = {"version": entry["version"], "resolved": f"https://{HOST}/{name}/-/{archive}"}
+                whole["packages"][key] = first | {field: entry[field] for field in entry if field not in first}
+                count += 1
+        text = json.dumps(whole, indent=2) + "\n"
+    (target / kind).write_text(text)
     shutil.copy(lock.with_name("package.json"), target / "package.json")
     commit(target)
     return count
 
 
-def yarn_project(lock: Path, target: Path) -> int:
-    """The same entries as a yarn.lock (v1); how many."""
-    target.mkdir(parents=True)
-    seen: dict[str, str] = {}
-    for _, name, entry in _packages(lock):
-        version = entry["version"]
-        lines = [
-            f'"{name}@{version}":',
-            f'  version "{version}"',
-            f'  resolved "{_address(name, version)}#{"0" * 40}"',
-            f"  integrity {entry['integrity']}",
-        ]
-        wanted = entry.get("dependencies", {})
-        if wanted:
-            lines += ["  dependencies:", *(f'    "{key}" "{spec}"' for key, spec in sorted(wanted.items()))]
-        seen.setdefault(f"{name}@{version}", "\n".join(lines))
-    text = "\n\n".join(seen[key] for key in sorted(seen))
-    (target / "yarn.lock").write_text(f"# yarn lockfile v1\n\n\n{text}\n")
-    manifest = json.loads(lock.with_name("package.json").read_text())
-    (target / "package.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    commit(target)
-    return len(seen)
+def everything(lock: Path) -> str:
+    """A policy that calls every package of a lock open: by first letters, since no pattern may mean all packages."""
+    names = re.findall(rf"https://{HOST}/((?:@[^/]+/)?[^/]+)/-/", lock.read_text())
+    patterns = {f"{name[:2]}*/*" if name.startswith("@") else f"{name[:1]}*" for name in names}
+    return f"[open]\npackages = {json.dumps(sorted(patterns))}\n"
+
+
+def spoil(lock: Path) -> None:
+    """One entry in the middle comes from elsewhere, without integrity."""
+    text = lock.read_text()
+    begin = text.index(f"https://{HOST}/", len(text) // 2)
+    head, tail = text[:begin], text[begin:].replace(HOST, "elsewhere.example.test", 1)
+    lock.write_text(head + re.sub(r'\n +"?integrity"?:? .*', "", tail, count=1))

@@ -88,9 +88,13 @@ def ringfence() -> None:
 def main() -> None:
     """The console script: run, and turn every error into words and an exit code."""
     gc.set_threshold(50_000)  # what is made at a start stays: to look for garbage in it costs milliseconds
+    # Closed streams are None: what is said goes nowhere, and the exit code says the rest.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal cannot say is no bug
+            # Programs read UTF-8; a letter that a terminal cannot say is no bug.
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
@@ -98,6 +102,7 @@ def run(arguments: list[str]) -> int:
     """Run the program on arguments; the exit code."""
     try:
         result = ringfence.main(args=arguments, prog_name="ringfence", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else OK
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -120,6 +125,11 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debugging():
             raise
+        if isinstance(error, OSError) and error.filename is None:
+            # Nothing but standard output is written to without a name.
+            click.echo(f"error: cannot write the output: {error.strerror}", err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return INCOMPLETE
         click.echo(
             f"error: a bug of Ringfence: {type(error).__name__}: {printable(str(error))}\n"
             "  Please report it with the command you ran; RINGFENCE_DEBUG=1 shows the traceback.",

@@ -76,7 +76,7 @@ def _is_linked(repo: Repo, policy: Policy, package: PackageName, declaration: De
         pin is not None
         and pin.root is not None
         and repo.side_of(policy, _file_in(pin.root.directory)) is Side.OPEN
-        and repo.root_of(declaration.path).workspace == pin.root.workspace
+        and repo.workspace_of(declaration.path) == pin.root.workspace
     )
 
 

@@ -88,6 +88,11 @@ class FactCache:
                 return connection
         return None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether anything is remembered at all."""
+        return self._connection is not None
+
     def get_many(self, keys: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """The values of those keys that are there."""
         found: dict[bytes, bytes] = {}

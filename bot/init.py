@@ -1,7 +1,8 @@
 """A repository's facts -> its first policy file, as text with comments.
 
-The file draws every line where a run with the same ``--open`` patterns and no policy draws it: it adds words for
-what is so already, leaves out test fixtures and templates, and suggests the rest in comments.
+The file draws every line where a run with the same ``--open`` patterns and no policy draws it, and no harder: it leaves out
+test fixtures and templates, and suggests the rest in comments. What no pattern speaks of counts as private; that it is a
+product which nothing open may name is for people to say.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from bot.repo import Repo
 
 __all__ = ["First", "first_policy"]
 
-_ASIDE = ("fixtures", "__fixtures__", "test-fixtures", "testdata", "templates", "__templates__")
+_ASIDE = frozenset(("fixtures", "__fixtures__", "test-fixtures", "testdata", "templates", "__templates__"))
 _DOCUMENTS = frozenset(
     ("package.json", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb")
 )
 _PRIVATE_WORDS = ("internal", "private", "platform")
+_TYPES = "@types"  # declarations for everybody's packages: nobody's core
+_LISTED = 10
 
 
 class First(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,14 +51,15 @@ def first_policy(repo: Repo, open_patterns: Sequence[str] = ()) -> First:
         scope, guessed = _guess(repo)
         patterns = (f"{scope}/*",)
     policy = Policy(tables=PolicyTables(open=Open(packages=patterns)))
-    sides = {
-        root.directory: policy.counts_as(policy.side_of_root(repo.identity, root.directory, root.package))
-        for root in repo.roots
-    }
-    opened = [root for root in repo.roots if sides[root.directory] is Side.OPEN]
-    private = [root for root in repo.roots if sides[root.directory] is Side.PRIVATE]
+    ignored = _aside(repo)
+    opened: list[Root] = []
+    private: list[Root] = []
+    for root in repo.roots:
+        if not matches_any(f"{root.directory}/package.json", ignored):
+            side = policy.counts_as(repo.stated_side(policy, root))
+            (opened if side is Side.OPEN else private).append(root)
     lines = [*_head(repo), *_open(repo, policy, opened, private), *_private(repo, policy, opened, private)]
-    lines += [*_ignored(repo), *_suggestions(repo, patterns)]
+    lines += [*_ignored(ignored), *_suggestions(repo, patterns)]
     return First(text="\n".join(lines) + "\n", patterns=patterns, guessed=guessed)
 
 
@@ -66,16 +70,21 @@ def _guess(repo: Repo) -> tuple[str, str]:
     """The one scope that is likely open, and what speaks for it."""
     own: Counter[str] = Counter()
     private: Counter[str] = Counter()
+    unscoped: list[str] = []
     for root in repo.roots:
-        scope = root.package.scope if root.package and is_npm_name(root.package.name) else None
-        if root.manifest is not None and not root.manifest.template and scope is not None:
-            hidden = root.manifest.private or root.manifest.access == "restricted" or _sounds_private(scope)
-            (private if hidden else own)[scope] += 1
+        manifest, package = root.manifest, root.package
+        if manifest is None or manifest.template or package is None or not is_npm_name(package.name):
+            continue
+        hidden = manifest.private or manifest.access == "restricted"
+        if package.scope is not None:
+            (private if hidden or _sounds_private(package.scope) else own)[package.scope] += 1
+        elif manifest.version is not None and not hidden:
+            unscoped.append(package.name)
     used: Counter[str] = Counter()
     for _, declaration in repo.declarations():
         scope = PackageName.npm(declaration.name).scope
-        if declaration.ecosystem == "npm" and scope is not None and is_npm_name(declaration.name):
-            used[scope] += 1
+        if declaration.ecosystem == "npm" and scope not in (None, _TYPES) and is_npm_name(declaration.name):
+            used[str(scope)] += 1
     owner = repo.identity.owner.lower() if repo.identity else ""
     of_owner = [
         scope
@@ -89,7 +98,7 @@ def _guess(repo: Repo) -> tuple[str, str]:
         scope = found[0]
         said = _counted((own[scope], "own package", "own packages"), (used[scope], "dependency", "dependencies"))
         return scope, f"guessed from {' and '.join(said)}"
-    raise _cannot_tell(own, private, used)
+    raise _cannot_tell(repo, own, private, used, unscoped)
 
 
 def _sounds_private(scope: str) -> bool:
@@ -100,22 +109,34 @@ def _counted(*counts: tuple[int, str, str]) -> list[str]:
     return [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
 
 
-def _cannot_tell(own: Counter[str], private: Counter[str], used: Counter[str]) -> RingfenceError:
+def _cannot_tell(
+    repo: Repo, own: Counter[str], private: Counter[str], used: Counter[str], unscoped: list[str]
+) -> RingfenceError:
+    """What it found instead: what the repository itself could publish first, dependencies last."""
+    what = "cannot tell which packages are open"
+    if not repo.manifests:
+        return RingfenceError(
+            what,
+            where="ringfence init",
+            remedy="There is no package.json here (from git, only what git tracks is read). Go where there is one, or say it: ringfence init --open '@scope/*'.",
+        )
     ranked = sorted({*own, *private, *used}, key=lambda scope: (-own[scope], -used[scope], scope))
-    counted = []
-    for scope in ranked[:10]:
+    listed: list[tuple[str, str]] = []
+    for scope in ranked:
         said = _counted(
             (own[scope], "own package", "own packages"),
             (private[scope], "private package", "private packages"),
             (used[scope], "dependency", "dependencies"),
         )
-        counted.append(f"{scope} ({', '.join(said)})")
-    more = f" and {len(ranked) - 10} more" if len(ranked) > 10 else ""
-    listed = f" Scopes here: {', '.join(counted)}{more}." if counted else " No scope is used here."
+        listed.append((f"{scope}/*", f"{scope} ({', '.join(said)})"))
+    listed[len(own) : len(own)] = [(name, f"{name} (own package)") for name in sorted(unscoped)]
+    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+    found = ", ".join(said for _, said in listed[:_LISTED])
     return RingfenceError(
-        "cannot tell which packages are open",
+        what,
         where="ringfence init",
-        remedy=f"Say it: ringfence init --open '{ranked[0] if ranked else '@scope'}/*'.{listed}",
+        remedy=f"Say it: ringfence init --open '{listed[0][0] if listed else '@scope/*'}'. "
+        + (f"Names here: {found}{more}." if listed else "No scope is used here."),
     )
 
 
@@ -160,37 +181,49 @@ def _open(repo: Repo, policy: Policy, opened: list[Root], private: list[Root]) -
         lines.append(f"# {_list('repositories', [name])}  # if the whole repository is open, its root too")
     members = _members(opened, private) if _both(opened, private) else []
     if members:
-        lines += ["# Members on the open side.", _list("members", members)]
-        lines.append(f"# {_list('published', members)}  # those that must be public on the registry")
+        lines += ["# Members that are open already, by their packages' names:", f"# {_list('members', members)}"]
+        public = [root for root in opened if root.manifest is not None and not root.manifest.private]
+        published = _members(public, [*private, *(root for root in opened if root not in public)])
+        if published:
+            lines.append(f"# {_list('published', published)}  # those that must be public on the registry")
     return [*lines, ""]
 
 
 def _private(repo: Repo, policy: Policy, opened: list[Root], private: list[Root]) -> list[str]:
     said: list[str] = []
-    names = _private_packages(policy, private)
-    if names:
-        said += ["# Packages that never leave: nothing open may name them.", _list("packages", names)]
+    hints: list[str] = []
     name = _name(repo)
     if name and private and not opened:
-        said += ["# This repository.", _list("repositories", [name])]
-    if _both(opened, private):
-        members = _members(private, opened)
-        if members:
-            said += ["# Members on the private side.", _list("members", members)]
+        if all(root.manifest is None or root.manifest.private for root in private):
+            said = ["# This repository.", _list("repositories", [name])]
+        else:
+            hints = [f"# {_list('repositories', [name])}  # if the whole repository is a product"]
+    names = _private_packages(policy, private)
+    members = _members(private, opened) if _both(opened, private) else []
+    if names or members:
+        hints += [
+            "# No open pattern matches these, so they count as private. Those that are products belong here:",
+            "# then nothing open may name them, and that they could be published is an error.",
+        ]
+        hints += [f"# {_list('packages', names)}"] if names else []
+        hints += [f"# {_list('members', members)}"] if members else []
     doubtful = sorted(
         root.package.name
-        for root in opened
-        if root.package and root.manifest and root.manifest.private and is_npm_name(root.package.name)
+        for root in (*opened, *private)
+        if root.package
+        and root.manifest
+        and root.manifest.private
+        and is_npm_name(root.package.name)
+        and policy.side_of_package(root.package) is Side.OPEN
     )
-    hint = []
     if doubtful:
-        hint = [
+        hints += [
             "# Open by name and `private: true`. Those that are products belong here:",
             f"# {_list('packages', doubtful)}",
         ]
-    if not said:
-        return [*(["# [private]  # wins over [open]", *hint, ""] if hint else [])]
-    return ["[private]  # wins over [open]", *said, *hint, ""]
+    if not said and not hints:
+        return []
+    return [f"{'' if said else '# '}[private]  # wins over [open]", *said, *hints, ""]
 
 
 def _both(opened: list[Root], private: list[Root]) -> bool:
@@ -220,16 +253,22 @@ def _private_packages(policy: Policy, private: list[Root]) -> list[str]:
         package = root.package
         if package is None or package.scope is None or not is_npm_name(package.name):
             continue
-        if root.manifest is None or root.manifest.template:
+        if root.manifest is None or root.manifest.template or policy.side_of_package(package) is Side.OPEN:
             continue
         shared = any("**" in name or matches_any(package.scope, (name.partition("/")[0],)) for name in opened)
         found[package.name if shared else f"{package.scope}/*"] = None
     return sorted(found)
 
 
-def _ignored(repo: Repo) -> list[str]:
-    """Fixtures and templates that hold manifests or lockfiles, unless a workspace claims what is in them."""
-    claimed = {segment for root in repo.roots for segment in root.directory.split("/")}
+def _aside(repo: Repo) -> list[str]:
+    """Patterns for fixtures and templates that hold manifests or lockfiles, unless a workspace claims what is in them. One that
+    lies in such a folder itself claims nothing: it is a fixture, too."""
+    claimed = {
+        segment
+        for root in repo.roots
+        if not _ASIDE.intersection((root.workspace or "").split("/"))
+        for segment in root.directory.split("/")
+    }
     found = {
         segment
         for path in {*repo.paths, *(manifest.path for manifest in repo.manifests)}
@@ -237,12 +276,16 @@ def _ignored(repo: Repo) -> list[str]:
         for segment in path.split("/")[:-1]
         if segment in _ASIDE and segment not in claimed
     }
-    if not found:
+    return [f"**/{segment}/**" for segment in sorted(found)]
+
+
+def _ignored(patterns: list[str]) -> list[str]:
+    if not patterns:
         return []
     return [
         "[ignore]",
         "# Manifests and lockfiles of test fixtures and templates: nobody installs them. Reports count what is left out.",
-        _list("paths", (f"**/{segment}/**" for segment in sorted(found))),
+        _list("paths", patterns),
         "",
     ]
 
@@ -260,8 +303,8 @@ def _suggestions(repo: Repo, patterns: tuple[str, ...]) -> list[str]:
         '# no_exports_map = "warn"  # or "error", "off": subpaths of packages without an `exports` map',
         '# members = "loose"  # "strict": members of one side use each other\'s exports too',
         "# [rules]  # `ringfence rules` lists them",
-        '# unused-core = "warning"  # or "error", "note", "off"',
+        '# ghost-member = "warning"  # or "error", "note", "off"',
         "# [gate]",
-        '# approvers = ["@owner/team"]  # who approves changes of this file',
+        "# waiver_days_max = 90  # how long a written exception may last",
         "# [[waiver]]  # a written exception: rule, path or package, reason, owner, expires",
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
@@ -92,6 +93,7 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     judged: Judged
     files: int
     ignored: int
+    parsed: int
     places: Places
 
 
@@ -145,7 +147,13 @@ class LastRun:
         closed(kept.closed)
         if keys and _digest_of(keys, fetch(keys)) != kept.answers:
             return None
-        return Recalled(judged=judged, files=kept.files, ignored=kept.ignored, places=kept.places.without(moves))
+        return Recalled(
+            judged=judged,
+            files=kept.files,
+            ignored=kept.ignored,
+            parsed=len(kept.parsed),
+            places=kept.places.without(moves),
+        )
 
     def _kept(self) -> _Kept | None:
         if self._state is None:
@@ -221,10 +229,12 @@ class LastRun:
     def keep(self, loaded: Loaded, judged: Judged, places: Places) -> None:
         """Remember a run. What cannot be remembered is judged again next time."""
         state = self._state
-        if state is None or judged.crashed or len(state.dirty) > _CHANGED_MAX:
+        if state is None or not self._cache.is_kept or judged.crashed or len(state.dirty) > _CHANGED_MAX:
             return
         waivers = self._policy.tables.waiver
         repo = loaded.repo
+        if not (repo.files or repo.manifests or repo.locks):
+            return  # what is said of it depends on files that git does not track
         asked: list[_Asked] = []
         keys: list[Key] = []
         parsed: dict[str, bytes] = {}
@@ -290,7 +300,9 @@ class _Moves(msgspec.Struct, frozen=True):
         """Where a place inside a candidate is now. Raises `LookupError` for any other range."""
         if place.start < 0:
             return place
-        for start, end, by in self.spans:
+        index = bisect_right(self.spans, place.start, key=lambda span: span[0]) - 1
+        if index >= 0:
+            start, end, by = self.spans[index]
             if start <= place.start and place.end <= end:
                 return msgspec.structs.replace(place, start=place.start + by, end=place.end + by)
         raise LookupError(place.path)

@@ -166,7 +166,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
     found = _scan(source, sources, scanned, policy, cache, problems, progress, read_locks)
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
-    governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare)
+    governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare, paths)
     repo = Repo(
         identity=source.identity,
         folder=source.folder,
@@ -185,7 +185,32 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         sources=found,
         files=sum(1 for entry in sources if entry.path not in left_out),
     )
+    if not (manifests or workspaces or locks or repo.files or problems):
+        problems.append(_nothing(source, len(left_out)))
+    # What policy leaves out need not be readable.
+    problems = [problem for problem in problems if not problem.path or not matches_any(problem.path, ignore)]
     return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out), scanned=scanned)
+
+
+def _nothing(source: Source, ignored: int) -> NotChecked:
+    """A repository in which no rule finds anything: it is not clean, it was not judged."""
+    unseen = source.unseen()
+    detail = "there is no package.json, lockfile or source file here"
+    remedy = "Name the folder that holds the repository, or allow this in [not_checked], knowing it."
+    if ignored:
+        detail += f"; the policy ignores {_files(ignored)}"
+        remedy = "Narrow [ignore] in the policy, or allow this in [not_checked], knowing it."
+    elif unseen.untracked:
+        detail = detail.replace("there is", "git tracks") + f"; {_files(unseen.untracked)} here it does not track"
+        remedy = "Add what belongs to the repository (git add), and run again."
+    elif unseen.absent:
+        detail += f"; {_files(unseen.absent)} of HEAD not on disk"
+        remedy = "Check out what is missing (git status says what), or judge the commit: --rev HEAD."
+    return NotChecked(reason="nothing-to-judge", subject="the repository", detail=detail, remedy=remedy)
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _is_importable(link: str) -> bool:
@@ -341,10 +366,20 @@ def _read_documents(
     lacking = [entry.path for entry in documents if entry.path not in facts]
 
     def read(paths: Sequence[str]) -> bytes:
-        return marshal.dumps([(path, *_read_document(path, data)) for path, data in source.read_many(paths)])
+        return marshal.dumps([(path, *_told(_read_document(path, data))) for path, data in source.read_many(paths)])
 
     fresh: list[tuple[bytes, bytes]] = []
-    for answer in in_parts(read, lacking, _DOCUMENT_PART) if helped else [read(lacking)]:
+    if not helped:
+        for path, data in source.read_many(lacking):
+            found = _read_document(path, data)
+            if found is None or isinstance(found, ReadError):
+                problems.append(_missing(path) if found is None else _unread(path, found))
+                continue
+            facts[path] = found
+            if cache.is_kept and path in keys and (encoded := _encoded_fact(found)):
+                fresh.append((keys[path], encoded))
+        lacking = []
+    for answer in in_parts(read, lacking, _DOCUMENT_PART):
         for path, encoded, problem in marshal.loads(answer):  # noqa: S302  (what `read` said)
             if problem is not None:
                 problems.append(_unread(path, ReadError(**problem)) if problem else _missing(path))
@@ -353,29 +388,40 @@ def _read_documents(
                 if path in keys:
                     fresh.append((keys[path], encoded))
             else:  # not everything that JSON can say fits the cache: read it again next time
-                found = next(iter(source.read_many([path])))[1]
-                reader = _reader_of(path)
-                if found is not None and reader is not None:
-                    facts[path] = reader(path, found)
+                again = _read_document(path, next(iter(source.read_many([path])))[1])
+                if again is not None and not isinstance(again, ReadError):
+                    facts[path] = again
     if fresh:
         cache.put_many(fresh)
     return [facts[entry.path] for entry in documents if entry.path in facts]
 
 
-def _read_document(path: str, data: bytes | None) -> tuple[bytes, dict[str, Any] | None]:
-    """A file's fact, encoded (empty for one that cannot be), or what is wrong with it (empty for a file that is not there)."""
+def _read_document(path: str, data: bytes | None) -> _FACT_TYPES | ReadError | None:
+    """A file's fact, or what is wrong with it; None for a file that is not there."""
     reader = _reader_of(path)
     if data is None or reader is None:
-        return b"", {}
+        return None
     try:
-        fact = reader(path, data)
+        return reader(path, data)
     except ReadError as error:
-        said = {"reason": error.reason, "detail": error.detail, "line": error.line, "remedy": error.remedy}
-        return b"", said
+        return error
+
+
+def _told(found: _FACT_TYPES | ReadError | None) -> tuple[bytes, dict[str, Any] | None]:
+    """What was found, for another process: the fact, encoded (empty for one that cannot be), or what is wrong (empty for a
+    file that is not there)."""
+    if found is None:
+        return b"", {}
+    if isinstance(found, ReadError):
+        return b"", {"reason": found.reason, "detail": found.detail, "line": found.line, "remedy": found.remedy}
+    return _encoded_fact(found), None
+
+
+def _encoded_fact(fact: _FACT_TYPES) -> bytes:
     try:
-        return msgspec.msgpack.encode(_Fact.of(fact)), None
+        return msgspec.msgpack.encode(_Fact.of(fact))
     except (UnicodeEncodeError, TypeError, OverflowError):
-        return b"", None
+        return b""
 
 
 class _Fact(msgspec.Struct, frozen=True, omit_defaults=True):

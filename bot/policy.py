@@ -8,6 +8,7 @@ file and line in every error, is `bot.policy_file`'s.
 
 import datetime
 import hashlib
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from bot.model import Evidence, Place, Severity
-from bot.names import PackageName, Pattern, RepoName, compile_pattern, find_word, matches_any
+from bot.names import PackageName, RepoName, compile_pattern, find_word, matches_any
 from bot.text import Private, Public, Text
 
 __all__ = [
@@ -424,13 +425,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         A private name counts wherever it stands as a word in the name without its scope: ``platform-todos`` makes
         ``@acme/platform-todos`` private, and leaves ``@acme/platform-todos-like`` alone.
         """
-        if _package_match(package, self.tables.private.packages) is not None:
+        if _package_match(package, self.tables.private.packages):
             return Side.PRIVATE
         if _is_named(package, self.tables.private.names):
             return Side.PRIVATE
-        if _package_match(package, self.tables.open.packages) is not None:
+        if _package_match(package, self.tables.open.packages):
             return Side.OPEN
         return Side.UNMATCHED
+
+    def lists(self, package: PackageName) -> bool:
+        """Whether an open pattern is this package's whole name: policy means this very package, not what is called alike."""
+        return any(PackageName.parse(pattern) == package for pattern in self.tables.open.packages)
 
     def side_of_repository(self, repository: RepoName | None) -> Side:
         """By ``owner/name`` (``host/owner/name`` off github.com), whatever the case: forges ignore it."""
@@ -506,12 +511,9 @@ def repository_matches(repository: RepoName, pattern: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _package_match(package: PackageName, patterns: tuple[str, ...]) -> str | None:
-    for pattern in patterns:
-        ecosystem, wanted = _package_pattern(pattern)
-        if ecosystem == package.ecosystem and wanted.match(package.name) is not None:
-            return pattern
-    return None
+def _package_match(package: PackageName, patterns: tuple[str, ...]) -> bool:
+    pattern = _package_patterns(patterns, package.ecosystem)
+    return pattern is not None and pattern.fullmatch(package.name) is not None
 
 
 @lru_cache(maxsize=1 << 16)
@@ -520,7 +522,14 @@ def _is_named(package: PackageName, names: tuple[str, ...]) -> bool:
     return find_word(package.bare, names) is not None or any(name.lower() == whole for name in names)
 
 
-@lru_cache(maxsize=1024)
-def _package_pattern(text: str) -> tuple[str, Pattern]:
-    wanted = PackageName.parse(text)
-    return wanted.ecosystem, compile_pattern(wanted.name)
+@lru_cache(maxsize=64)
+def _package_patterns(patterns: tuple[str, ...], ecosystem: str) -> re.Pattern[str] | None:
+    """All patterns for packages of one ecosystem as one expression: a policy may have many, a lock has thousands of names."""
+    wanted = [PackageName.parse(pattern) for pattern in patterns]
+    parts = [
+        # A placeholder's name may come back in the next pattern: each has a number of its own.
+        re.sub(r"\(\?P([<=])(\w+)", rf"(?P\1\2_{number}", compile_pattern(name.name).regex.pattern)
+        for number, name in enumerate(wanted)
+        if name.ecosystem == ecosystem
+    ]
+    return re.compile("|".join(f"(?:{part})" for part in parts), re.DOTALL) if parts else None

@@ -77,8 +77,9 @@ def load_policy(
     rule_ids: Collection[str],
     identity: RepoName | None,
     today: datetime.date | None = None,
+    folder: str = "",
 ) -> Policy:
-    """The policy in force for one repository. Raises `PolicyError` with everything that is wrong.
+    """The policy in force for one repository (in ``folder``, for messages). Raises `PolicyError` with everything that is wrong.
 
     Files are pairs of a label, which stands in messages and places, and bytes. The overlay's label and what it says
     appear in no message but its own errors, and there without its values.
@@ -109,7 +110,8 @@ def load_policy(
         assumed = _assumed(open_patterns)
     else:
         remedy = "Write one with `ringfence init`, or say what is open with --open '@scope/*'."
-        problems.add_at("ringfence.toml", 0, 0, "there is no policy", remedy)
+        what = f"there is no policy in {printable(folder)}" if folder else "there is no policy"
+        problems.add_at("ringfence.toml", 0, 0, what, remedy)
     if overlay is not None:
         merged.tighten(overlay)
     if organisation is not None and repository is not None:

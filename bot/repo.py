@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
     """Which version of a package a file gets. ``entry`` and ``lock`` are None when only an exact declaration
-    says so; ``root`` is set instead of ``version`` when a workspace member itself answers."""
+    says so; ``root`` is set instead of ``version`` when a workspace member itself answers (``entry`` then is None where
+    the lock's format records no such links)."""
 
     package: PackageName
     version: str | None
@@ -71,6 +72,12 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
                 found = by_directory.get(above)
             found = by_directory[directory] = found or by_directory[""]
         return found
+
+    def workspace_of(self, path: str) -> str | None:
+        """The workspace that a manifest is a member of, and whose siblings an install may link; None for a project that
+        only lies inside one."""
+        root = self.root_of(path)
+        return root.workspace if root.directory == path.rpartition("/")[0] else None
 
     def root_named(self, name: str) -> Root | None:
         """The member with this npm name."""
@@ -123,9 +130,12 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """What policy says of a package root: open, private, or *unmatched*.
 
         One that says ``"private": true`` is not open by its name alone: a product may carry a name of the open scope.
-        It is where an open package stands in the same repository, whose tooling, tests or site it then is.
+        It is where policy gives that name in full, and where an open package stands in the same repository, whose tooling,
+        tests or site it then is.
         """
         unpublished = root.manifest is not None and root.manifest.private
+        if unpublished and root.package is not None and policy.lists(root.package):
+            unpublished = False
         if unpublished and self._once("holds_open", lambda: any(self._is_released(policy, r) for r in self.roots)):
             unpublished = False
         return policy.side_of_root(self.identity, root.directory, root.package, unpublished=unpublished)
@@ -153,7 +163,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             return True
         if policy.counts_as(self.stated_side(policy, root)) is Side.PRIVATE:
             return False
-        return not root.manifest.private or is_published(policy, root)
+        return not root.manifest.private or is_published(policy, root) or policy.lists(package)
 
     def open_names(self, policy: Policy) -> frozenset[str]:
         """Those names of npm packages in the locks that are open packages."""
@@ -181,10 +191,14 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def _pin(self, directory: str, local: str) -> Pin | None:
         declaration = self.declared(directory, local)
         lock = self.governs.get(directory)
-        if lock is not None and lock.format == "yarn-v1" and self._links(local, declaration):
-            # yarn 1 links a member that satisfies what is asked for, and records nothing.
+        if lock is not None and lock.format == "yarn-v1" and self._links(lock, local, declaration):
+            # yarn 1 links a member of the workspace that satisfies what is asked for, whatever its lock records.
             return Pin(
-                package=PackageName.npm(local), version=None, declaration=declaration, root=self.root_named(local)
+                package=PackageName.npm(local),
+                version=None,
+                lock=lock,
+                declaration=declaration,
+                root=self.root_named(local),
             )
         if lock is not None:
             manifest = self.manifest_at(directory)
@@ -210,11 +224,11 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             )
         return None
 
-    def _links(self, local: str, declaration: Declaration | None) -> bool:
+    def _links(self, lock: Lock, local: str, declaration: Declaration | None) -> bool:
         from bot.readers.npm.semver import satisfies
 
         sibling = self.root_named(local)
-        if sibling is None or sibling.manifest is None or not sibling.directory:
+        if sibling is None or sibling.manifest is None or not sibling.directory or sibling.workspace != lock.directory:
             return False
         if declaration is None or declaration.name != local:
             return declaration is None

@@ -8,6 +8,7 @@ that could not be had is `Unknown`, and the rule says NotChecked for what depend
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final, Protocol, overload
@@ -161,11 +162,17 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParsedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file's imports, confirmed by a parser (``broken``: joined with the cheap filter's after an error)."""
+    """A file's imports in their order, confirmed by a parser (``broken``: joined with the cheap filter's after an error)."""
 
     path: str
     imports: tuple[Import, ...]
     broken: bool = False
+
+    def at(self, start: int) -> Import | None:
+        """The import whose specifier begins at a byte."""
+        index = bisect_left(self.imports, start, key=lambda found: found.start)
+        found = self.imports[index] if index < len(self.imports) else None
+        return found if found is not None and found.start == start else None
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +194,7 @@ class Unknown(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     detail: str
+    remedy: str = "Run again when the registry answers."
 
 
 class Pending:

@@ -237,6 +237,25 @@ def test_what_could_not_be_checked_before_does_not_decide(shop: Repository) -> N
     assert [p["path"] for p in done.report["not_checked"]] == ["new/package.json"]
 
 
+def test_an_import_without_a_version_beside_one_that_was_there_decides(shop: Repository) -> None:
+    manifest = json.loads(shop.read("package.json"))
+    del manifest["dependencies"]
+    before_both(shop, {"package.json": manifest, "package-lock.json": npm_lock(manifest, {}), "src/main.js": DEEP})
+    assert check(shop, "--rule", "deep-import", "--base", "main").code == 0
+    shop.commit({"src/main.js": "// moved\n" + DEEP, "docs/a.txt": "a\n"})
+    assert check(shop, "--rule", "deep-import", "--base", "main").code == 0
+    shop.commit({"src/main.js": DEEP + OTHER})
+    done = check(shop, "--rule", "deep-import", "--base", "main")
+    assert done.code == 2
+    told = [(p["reason"], p["subject"], p["path"]) for p in done.report["not_checked"]]
+    assert told == [("no-version", "@acme/core/src/other.js", "src/main.js")]
+    shop.commit({"src/main.js": DEEP, "src/second.js": DEEP})
+    done = check(shop, "--rule", "deep-import", "--base", "main")
+    assert [p["path"] for p in done.report["not_checked"]] == ["src/second.js"]
+    shop.commit({"src/second.js": "// import '@acme/core/src/other.js'\n"})
+    assert check(shop, "--rule", "deep-import", "--base", "main").code == 0
+
+
 def test_a_lock_that_the_branch_breaks_decides(shop: Repository) -> None:
     shop.commit({"package-lock.json": "{"})
     done = check(shop, "--base", "main")
@@ -286,3 +305,57 @@ def test_the_base_costs_no_request_that_head_has_made(shop: Repository, registry
     check(shop, "--base", "main")
     paths = registry.paths()
     assert len(paths) == len(set(paths)) == 2
+
+
+def test_a_project_that_the_base_does_not_have(registry: LoopbackRegistry, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "mono", {"README.md": "x\n"})
+    repository.git("branch", "base")
+    files = product(registry, stock(registry)) | {"src/deep.js": DEEP}
+    repository.commit({f"examples/shop/{name}": content for name, content in files.items()})
+    done = check(repository.path / "examples/shop", "--base", "base")
+    assert rules_of(done.report, introduced=True) == [("deep-import", "src/deep.js")]
+
+
+def test_what_either_of_two_merge_bases_had_is_no_news(shop: Repository) -> None:
+    before_both(shop, {"README.md": "x\n"})
+    on_main(shop, {"src/old.js": DEEP})
+    shop.commit({"src/other.js": "export {}\n"})
+    main, change = shop.git("rev-parse", "main"), shop.git("rev-parse", "change")
+    shop.git("merge", "-q", "--no-edit", main)
+    shop.git("checkout", "-q", "main")
+    shop.git("merge", "-q", "--no-edit", change)
+    shop.git("checkout", "-q", "change")
+    assert len(shop.git("merge-base", "--all", "main", "change").split()) == 2
+    shop.commit({"src/new.js": OTHER})
+    done = check(shop, "--base", "main")
+    assert rules_of(done.report, introduced=True) == [("deep-import", "src/new.js")]
+
+
+@pytest.mark.parametrize("what", ["an unknown protocol", "a nested entry"])
+def test_a_folder_that_moves_takes_its_findings_along(registry: LoopbackRegistry, tmp_path: Path, what: str) -> None:
+    spec = "weird:1" if "protocol" in what else "1.2.3"
+    member = {"name": "web", "version": "1.0.0", "private": True, "dependencies": {"@acme/core": spec}}
+    root = {"name": "shop", "version": "1.0.0", "private": True, "workspaces": ["apps/*", "services/*"]}
+    other = {"version": "1.2.3", "resolved": "https://elsewhere.example/x.tgz", "integrity": f"sha512-{'A' * 86}=="}
+
+    def lock(directory: str) -> dict[str, object]:
+        made = npm_lock(root, {}, {directory: member})
+        if "entry" in what:
+            made["packages"][f"{directory}/node_modules/@acme/core"] = other
+        return made
+
+    stock(registry)
+    files = {"ringfence.toml": policy(registry), "package.json": root, "package-lock.json": lock("apps/web")}
+    repository = Repository(tmp_path / "mono", {**files, "apps/web/package.json": member, "apps/web/a.js": LONG})
+    assert check(repository).code != 0
+    repository.git("checkout", "-q", "-b", "change")
+    (repository.path / "services").mkdir()
+    repository.git("mv", "apps/web", "services/web")
+    repository.commit({"package-lock.json": lock("services/web")})
+    done = check(repository, "--base", "main")
+    assert (done.code, rules_of(done.report, introduced=True), done.report["not_checked"]) == (0, [], [])
+
+
+def test_a_name_with_a_tab_is_no_policy(shop: Repository) -> None:
+    shop.commit({"src/a\tringfence.toml": "x\n", "a b\tringfence.toml": "y\n"})
+    assert check(shop).code == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -191,7 +193,8 @@ def test_a_linked_work_tree(shop: Repository, tmp_path: Path) -> None:
 def test_a_repository_without_commits(tmp_path: Path, registry: LoopbackRegistry) -> None:
     empty = Repository(tmp_path / "empty")
     done = check(empty, "--open", "@acme/*")
-    assert (done.code, done.report["verdict"]) == (0, "pass")
+    assert (done.code, done.report["verdict"]) == (2, "incomplete")
+    assert [problem["reason"] for problem in done.report["not_checked"]] == ["nothing-to-judge"]
     empty.write(product(registry, stock(registry), spec="^1.2.0"))
     empty.git("add", "--all")
     report = check(empty).report
@@ -274,3 +277,28 @@ def test_what_policy_ignores_is_not_judged(shop: Repository, registry: LoopbackR
     )
     done = check(shop)
     assert (done.code, done.report["findings"], done.report["not_checked"]) == (0, [], [])
+
+
+def test_what_is_ignored_need_not_be_readable(registry: LoopbackRegistry, tmp_path: Path) -> None:
+    files = product(registry, stock(registry), more='[ignore]\npaths = ["skipped/**"]\n')
+    shop = Repository(tmp_path / "shop", files | {"skipped/big.js": b"x" * (21 << 20), "skipped/a.js": "x\n"})
+    (shop.path / "skipped/a.js").unlink()
+    (shop.path / "skipped/a.js").symlink_to("big.js")
+    assert check(shop, "--no-cache").code == 0
+
+
+@pytest.mark.parametrize(("redirect", "code"), [(">/dev/full", 2), (">&-", 0), ("2>&-", 0)])
+def test_output_that_goes_nowhere_is_no_bug(shop: Repository, redirect: str, code: int) -> None:
+    program = Path(sys.executable).with_name("ringfence")
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" check "$1" {redirect}', program, shop.path], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "bug" in done.stderr) == (code, False)
+
+
+def test_a_pipe_gets_utf_8(shop: Repository) -> None:
+    shop.commit({"src/ü.js": DEEP})
+    program = Path(sys.executable).with_name("ringfence")
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([program, "check", shop.path, "--json"], capture_output=True, env=environment, check=False)
+    assert [f["location"]["path"] for f in json.loads(done.stdout)["findings"]] == ["src/ü.js"]

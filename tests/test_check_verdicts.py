@@ -22,7 +22,7 @@ from bot.repo import Repo
 from bot.rule import Known
 from bot.text import Public
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
+from tests.world import Content, Outcome, Repository, check, policy, product, ringfence, rules_of, stock
 
 DEEP = 'import { parse } from "@acme/core/src/parser.js"\n'
 TODAY = datetime.datetime.now(datetime.UTC).date()
@@ -247,6 +247,49 @@ def test_policy_may_allow_what_cannot_be_checked(
     # Allowed is not hidden.
     assert code == 2 or "allowed to stay unchecked: 1" in ringfence("check", shop.path).out
     assert "tools/package.json" in ringfence("check", shop.path, "--all").out
+
+
+def nothing_said(outcome: Outcome) -> tuple[str, str]:
+    """What the run says of there being nothing to judge, and what to do."""
+    (problem,) = outcome.report["not_checked"]
+    assert (outcome.code, outcome.report["verdict"], problem["reason"]) == (2, "incomplete", "nothing-to-judge")
+    return problem["detail"], problem["remedy"]
+
+
+def test_where_there_is_nothing_to_judge_nothing_passes(tmp_path: Path) -> None:
+    nothing = "there is no package.json, lockfile or source file here"
+    arguments = ("--open", "@acme/*", "--offline")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert nothing_said(check(empty, *arguments))[0] == nothing
+
+    fresh = Repository(tmp_path / "fresh")
+    assert nothing_said(check(fresh, *arguments))[0] == nothing
+    fresh.write({"package.json": "{}", "index.js": ""})
+    detail, remedy = nothing_said(check(fresh, *arguments))
+    assert detail == "git tracks no package.json, lockfile or source file here; 2 files here it does not track"
+    assert "git add" in remedy
+    fresh.commit()
+    assert check(fresh, *arguments).code == 0
+
+    # A clone whose checkout failed: HEAD is there, the index and the folder are empty.
+    fresh.git("rm", "--quiet", "-r", ".")
+    detail, remedy = nothing_said(check(fresh, *arguments))
+    assert detail == f"{nothing}; 2 files of HEAD not on disk"
+    assert "--rev HEAD" in remedy
+    assert check(fresh, *arguments, "--rev", "HEAD").code == 0
+
+
+def test_a_policy_that_ignores_everything_passes_nothing(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "a/package.json": "{}",
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n[ignore]\npaths = ["a/**"]\n',
+    }
+    where = Repository(tmp_path / "r", files)
+    assert nothing_said(check(where, "--offline"))[0].endswith("; the policy ignores 1 file")
+    allowed = str(files["ringfence.toml"]) + '[not_checked]\nallow = ["nothing-to-judge"]\n'
+    where.commit({"ringfence.toml": allowed})
+    assert check(where, "--offline").code == 0
 
 
 def test_a_format_that_nobody_reads_is_said(shop: Repository, registry: LoopbackRegistry) -> None:

@@ -125,8 +125,9 @@ def test_refused_is_what_the_frozen_install_said(tool: str, name: str) -> None:
     files = project(tool)
     changes(tool)[name](files)
     found = judged(tool, files)
-    if name == "nothing":
+    if name in ("nothing", "foreign-override"):
         assert found == []
+        assert not verdicts[name]["refused"]
         return
     if (tool, name) not in NOT_OURS:
         assert any(item.refused for item in found) == verdicts[name]["refused"], (verdicts[name]["said"], found)
@@ -151,3 +152,74 @@ def test_a_manifest_that_asks_for_nothing_and_is_no_member_is_none_of_the_locks_
         assert drift(locked(tool), marker, marker.declarations, {"b": "0.1.0"}) == []
     member = read_package_json("packages/c/package.json", b'{"name": "c"}')
     assert [item.what for item in drift(locked(tool), member, (), {"c": None})] == ["member-missing"]
+
+
+# -- which overrides count -----------------------------------------------------------------------
+
+_PNPM_LOCK = "lockfileVersion: '{version}'\n{overrides}importers:\n  .: {{}}\n"
+
+
+def _pnpm(version: str, overrides: dict[str, str], manifest: dict[str, object], yaml: str, manager: str | None) -> int:
+    recorded = "overrides:\n" + "".join(f"  {name}: {spec}\n" for name, spec in overrides.items()) if overrides else ""
+    reader = lock_reader("pnpm-lock.yaml")
+    assert reader is not None
+    lock = reader("pnpm-lock.yaml", _PNPM_LOCK.format(version=version, overrides=recorded).encode())
+    root = read_package_json("package.json", json.dumps({"name": "r", **manifest}).encode())
+    workspace = read_pnpm_workspace("pnpm-workspace.yaml", yaml.encode())
+    return len(drift_of_root(lock, root, [*root.overrides, *workspace.overrides], {}, manager=manager))
+
+
+@pytest.mark.parametrize(
+    ("version", "manager", "in_manifest", "in_yaml", "in_both"),
+    [
+        # How many overrides differ from a lock that records the manifest's, the file's, or none: tried with pnpm 7 to 12.
+        ("6.0", None, (0, 2, 1), (1, 1, 0), (0, 2, 1)),
+        ("9.0", "pnpm@9.1.0", (0, 2, 1), (1, 1, 0), (0, 2, 1)),
+        ("9.0", "pnpm@10.2.0+sha512.abc", (0, 2, 1), (2, 0, 1), (0, 2, 1)),
+        ("9.0", "pnpm@11.0.0", (1, 1, 0), (2, 0, 1), (2, 0, 1)),
+        ("9.0", "pnpm@12.1.0", (1, 1, 0), (2, 0, 1), (2, 0, 1)),
+        # Nobody says which one it is: what one of them would have written is fine.
+        ("9.0", None, (0, 2, 0), (2, 0, 0), (0, 0, 1)),
+        ("9.0", "npm@10.0.0", (0, 2, 0), (2, 0, 0), (0, 0, 1)),
+    ],
+)
+def test_pnpm_reads_overrides_where_its_version_does(
+    version: str,
+    manager: str | None,
+    in_manifest: tuple[int, int, int],
+    in_yaml: tuple[int, int, int],
+    in_both: tuple[int, int, int],
+) -> None:
+    locks = [{"ms": "2.0.0"}, {"debug": "2.6.8"}, {}]
+    manifest: dict[str, object] = {"pnpm": {"overrides": {"ms": "2.0.0"}}, "overrides": {"semver": "7.0.0"}}
+    yaml = "overrides:\n  debug: 2.6.8\n"
+    for expected, said, file in ((in_manifest, manifest, ""), (in_yaml, {}, yaml), (in_both, manifest, yaml)):
+        assert tuple(_pnpm(version, lock, dict(said), file, manager) for lock in locks) == expected, (said, file)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "recorded"),
+    [
+        # What bun 1.4 wrote for them.
+        ({"resolutions": {"**/ms": "2.1.1"}}, '"ms": "2.1.1"'),
+        ({"overrides": {"ms": "2.0.0"}, "resolutions": {"debug": "2.6.8"}}, '"ms": "2.0.0"'),
+        ({"resolutions": {"debug": "2.6.8", "debug/ms": "2.0.0"}}, '"debug": {".": "2.6.8", "ms": "2.0.0"}'),
+        ({"overrides": {"debug": {".": "2.6.8", "ms": "2.1.1"}}}, '"debug": {".": "2.6.8", "ms": "2.1.1"}'),
+        ({"overrides": {"debug>ms": "2.1.1"}}, '"debug": {"ms": "2.1.1"}'),
+        ({"resolutions": {"debug/**/ms": "2.1.1"}}, '"debug": {"ms": "2.1.1"}'),
+        ({"resolutions": {"@acme/a/@acme/b": "1.0.0"}}, '"@acme/a": {"@acme/b": "1.0.0"}'),
+        (
+            {"resolutions": {"debug@2.6.9/ms": "2.1.1", "ms@2.1.0": "2.1.2"}},
+            '"debug@2.6.9": {"ms": "2.1.1"}, "ms@2.1.0": {".": "2.1.2"}',
+        ),
+        ({"pnpm": {"overrides": {"ms": "2.0.0"}}}, ""),
+    ],
+)
+def test_bun_spells_selectors_in_its_own_way(manifest: dict[str, object], recorded: str) -> None:
+    reader = lock_reader("bun.lock")
+    assert reader is not None
+    text = f'{{"lockfileVersion": 3, "workspaces": {{"": {{"name": "r"}}}}, "overrides": {{{recorded}}}, "packages": {{}}}}'
+    root = read_package_json("package.json", json.dumps({"name": "r", **manifest}).encode())
+    assert drift_of_root(reader("bun.lock", text.encode()), root, root.overrides, {}) == []
+    empty = reader("bun.lock", b'{"lockfileVersion": 3, "workspaces": {"": {"name": "r"}}, "packages": {}}')
+    assert bool(drift_of_root(empty, root, root.overrides, {})) is bool(recorded)

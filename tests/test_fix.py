@@ -99,7 +99,12 @@ def test_the_diff_is_one_that_git_applies(floating: Repository) -> None:
 
 
 def test_json_says_what_was_done(floating: Repository) -> None:
-    said = json.loads(fix(floating, "--json").out)
+    before = stood(floating)
+    assert json.loads(fix(floating, "--json").out)["changed"] is False  # not without a word
+    done = fix(floating)
+    assert (done.code, stood(floating)) == (0, before)
+    assert "would change 3 files; add --yes to apply" in done.err
+    said = json.loads(fix(floating, "--json", "--yes").out)
     assert said["changed"] is True
     assert said["files"] == ["package-lock.json", "package.json", "src/deep.js"]
     assert len(said["mended"]) == 2
@@ -113,7 +118,9 @@ def test_one_rule_or_one_finding_alone(floating: Repository) -> None:
     assert dry["mended"] == [marks["deep-import"]]
     dry = json.loads(fix(floating, "--dry-run", "--json", "--only", marks["floating-pin"][:8]).out)
     assert dry["mended"] == [marks["floating-pin"]]
-    assert json.loads(fix(floating, "--json", "--only", "ffffffff").out)["changed"] is False
+    unknown = fix(floating, "--json", "--yes", "--only", "ffffffff")
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "no finding of this check has the fingerprint ffffffff" in unknown.err
 
 
 def test_what_is_waived_is_let_be(floating: Repository, registry: LoopbackRegistry) -> None:
@@ -228,7 +235,7 @@ def test_unsafe_edits_only_on_request(registry: LoopbackRegistry, tmp_path: Path
     files = product(registry, integrity, spec="^1.2.0")
     del files["package-lock.json"]
     shop = Repository(tmp_path / "shop", files | {"yarn.lock": lock})
-    said = json.loads(fix(shop, "--json").out)
+    said = json.loads(fix(shop, "--json", "--yes").out)
     assert said["changed"] is False
     assert ["--unsafe" in s["reason"] for s in said["skipped"]] == [True]
     assert b"^1.2.0" in shop.read("package.json")
@@ -375,7 +382,7 @@ def test_npm_ci_takes_the_result(registry: LoopbackRegistry, tmp_path: Path) -> 
     before = stood(shop)
     pins = [path for rule, path in rules_of(check(shop).report) if rule == "floating-pin"]
     assert sorted(pins) == ["package.json"] * 3 + ["packages/web/package.json"] * 2
-    said = json.loads(fix(shop, "--json").out)
+    said = json.loads(fix(shop, "--json", "--yes").out)
     assert len(said["mended"]) == 5
     root = json.loads(shop.read("package.json"))
     assert root["dependencies"] == {"@acme/core": "1.2.3", "left-pad": "^1.1.0", "old": "npm:@acme/core@1.2.3"}
@@ -404,7 +411,7 @@ def test_pnpms_frozen_lockfile_takes_the_result(registry: LoopbackRegistry, tmp_
     assert made.returncode == 0, made.stdout + made.stderr
     shop.commit()
     manifest = shop.read("package.json")
-    assert len(json.loads(fix(shop, "--json").out)["mended"]) == 5
+    assert len(json.loads(fix(shop, "--json", "--yes").out)["mended"]) == 5
     assert check(shop).report["findings"] == []
     mended = shop.read("pnpm-lock.yaml")
     frozen = [*PNPM, "install", "--ignore-scripts", "--frozen-lockfile", "--lockfile-only"]

@@ -55,7 +55,10 @@ def all_formats(where: Path) -> dict[str, str]:
     texts = rendered(run.report)
     for name in ("terminal", "github"):
         assert not any(ord(char) < 32 and char not in "\n" for char in texts[name]), texts[name]
-    assert json.loads(texts["json"])["findings"] == done.report["findings"]
+    said = [json.loads(texts["json"])["findings"], done.report["findings"]]
+    for finding in (finding for findings in said for finding in findings):
+        del finding["next"]  # the command line names the folder
+    assert said[0] == said[1]
     json.loads(texts["sarif"])
     sane(ringfence("fix", where, "--dry-run"))
     sane(ringfence("init", where, "--stdout"))
@@ -371,7 +374,7 @@ def test_file_names_of_every_kind(shop: Repository) -> None:
         assert re.match(r"::(error|warning|notice|group|endgroup)( [^:]*)?::|(?!\s*::)", line), line
     assert len(rules_of(check(shop, "--rev", "HEAD").report)) == 4 * len(ODD)
     assert check(shop, "--base", "HEAD").code == 0
-    assert json.loads(ringfence("fix", shop.path, "--json").out)["changed"] is True
+    assert json.loads(ringfence("fix", shop.path, "--json", "--yes").out)["changed"] is True
     assert {f["rule"] for f in check(shop).report["findings"]} == {"path-escape"}
     subprocess.run(["rm", "-rf", ".git"], cwd=shop.path, check=True)
     report = json.loads(all_formats(shop.path)["json"])

@@ -21,7 +21,9 @@ from bot.names import PackageName, RepoName
 from bot.policy import Ignore, Open, Policy, PolicyTables, PrivateSide, Side
 from bot.policy_file import load_policy
 from bot.repo import Repo
+from bot.rules import ALL
 from bot.sources.folder import Memory
+from tests.world import Content, Repository, check
 
 NOTHING = Policy(tables=PolicyTables(open=Open(packages=())))
 
@@ -56,15 +58,19 @@ def flagged(patterns: tuple[str, ...]) -> Policy:
 
 
 def assert_same(repo: Repo, first: First) -> None:
-    """Every root and every dependency is on the same side with the file as with the flag; nothing else is set."""
+    """Every root and every dependency is on the same side with the file as with the flag, and no harder so; nothing else
+    is set."""
     file, flag = written(first, repo.identity), flagged(first.patterns)
+    by_file, by_flag = (msgspec.structs.replace(repo, _cache={}) for _ in range(2))
+    # Where nothing can be published and nothing is open, that it is private by policy changes no verdict.
+    mute = all(root.manifest is None or root.manifest.private for root in repo.roots)
     for root in repo.roots:
-        sides = [p.counts_as(p.side_of_root(repo.identity, root.directory, root.package)) for p in (file, flag)]
-        assert sides[0] is sides[1], root.directory
+        said, assumed = by_file.stated_side(file, root), by_flag.stated_side(flag, root)
+        assert said is assumed or (mute and {said, assumed} == {Side.PRIVATE, Side.UNMATCHED}), root.directory
     for _, declaration in repo.declarations():
         package = PackageName(declaration.ecosystem, declaration.name)
-        assert file.counts_as(file.side_of_package(package)) is flag.counts_as(flag.side_of_package(package))
-        assert repo.is_open(file, package) is repo.is_open(flag, package)
+        assert file.side_of_package(package) is flag.side_of_package(package)
+        assert by_file.is_open(file, package) is by_flag.is_open(flag, package)
     rest = msgspec.structs.replace(
         file.tables, open=Open(packages=file.tables.open.packages), private=PrivateSide(), ignore=Ignore()
     )
@@ -73,6 +79,12 @@ def assert_same(repo: Repo, first: First) -> None:
 
 def active(first: First) -> list[str]:
     return [line.split("  #")[0] for line in first.text.splitlines() if line and not line.startswith("#")]
+
+
+def suggested(first: First) -> list[str]:
+    """What the comments would say if they were none."""
+    lines = [line.removeprefix("# ").split("  #")[0] for line in first.text.splitlines() if line.startswith("# ")]
+    return [line for line in lines if line.startswith("[") or " = " in line][1:]
 
 
 PRODUCT = {
@@ -119,13 +131,17 @@ def test_the_comments_are_a_policy_too_once_uncommented() -> None:
         repository_file=("ringfence.toml", (text[:at] + "\n".join(kept)).encode()),
         organisation_file=None,
         overlay_file=None,
-        rule_ids=("unused-core",),
+        rule_ids=[rule.id for rule in ALL],
         identity=None,
     )
     assert more.tables.naming is not None
     assert more.tables.pins == PolicyTables(open=more.tables.open).pins
     assert more.tables.reach == PolicyTables(open=more.tables.open).reach
-    assert more.tables.rules == {"unused-core": "warning"}
+    assert more.tables.rules == {"ghost-member": "warning"}
+    assert more.tables.gate.waiver_days_max == 90
+    # Nothing is suggested that this version does not do.
+    assert {rule.id: rule.severity.value for rule in ALL}["ghost-member"] == "warning"
+    assert not more.tables.gate.approvers
 
 
 def test_an_open_repository_says_so() -> None:
@@ -135,18 +151,20 @@ def test_an_open_repository_says_so() -> None:
     assert_same(repo, first)
 
 
-def test_a_monorepo_with_both_sides_lists_its_members() -> None:
+def test_a_monorepo_with_both_sides_suggests_its_members() -> None:
     repo = repo_of(MONOREPO, "acme/apps")
     first = first_policy(repo)
     assert active(first) == [
         "schema = 1",
         "[open]",
         'packages = ["@acme/*"]',
-        'members = ["docs", "packages/*"]',
-        "[private]",
-        'packages = ["@acme-internal/*"]',
-        'members = ["apps/*"]',
     ]
+    assert suggested(first)[:3] == [
+        'repositories = ["acme/apps"]',
+        'members = ["docs", "packages/*"]',
+        'published = ["docs", "packages/*"]',
+    ]
+    assert suggested(first)[3:6] == ["[private]", 'packages = ["@acme-internal/*"]', 'members = ["apps/*"]']
     assert_same(repo, first)
 
 
@@ -158,8 +176,8 @@ def test_a_folder_with_both_sides_is_listed_member_by_member() -> None:
         "packages/shop/package.json": {"name": "shop"},
     }
     first = first_policy(repo_of(files))
-    assert 'members = ["packages/core", "packages/ui"]' in active(first)
-    assert 'members = ["packages/shop"]' in active(first)
+    assert 'members = ["packages/core", "packages/ui"]' in suggested(first)
+    assert 'members = ["packages/shop"]' in suggested(first)
     assert_same(repo_of(files), first)
 
 
@@ -170,15 +188,24 @@ def test_a_private_name_in_an_open_scope_is_named_alone() -> None:
         "p/b/package.json": {"name": "@acme/shop"},
     }
     first = first_policy(repo_of(files), ("@acme/core",))
-    assert 'packages = ["@acme/shop"]' in active(first)
+    assert 'packages = ["@acme/shop"]' in suggested(first)
     assert_same(repo_of(files), first)
 
 
 def test_a_private_package_with_an_open_name_is_only_a_suggestion() -> None:
+    # A product, since nothing here is released: a run with the flag says the same.
     repo = repo_of({"package.json": {"name": "@acme/shop", "private": True}}, "acme/platform-shop")
     first = first_policy(repo, ("@acme/*",))
+    assert active(first)[:3] == ["schema = 1", "[open]", 'packages = ["@acme/*"]']
+    assert active(first)[3:] == ["[private]", 'repositories = ["acme/platform-shop"]']
+    assert suggested(first)[0] == 'packages = ["@acme/shop"]'
+    assert_same(repo, first)
+    # Beside a released package it is that one's tooling.
+    files: dict[str, object] = {"package.json": {"name": "@acme/root", "private": True, "workspaces": ["p/*"]}}
+    repo = repo_of({**files, "p/core/package.json": {"name": "@acme/core"}}, "acme/core")
+    first = first_policy(repo, ("@acme/*",))
     assert active(first) == ["schema = 1", "[open]", 'packages = ["@acme/*"]']
-    assert '# packages = ["@acme/shop"]' in first.text
+    assert '# packages = ["@acme/root"]' in first.text
     assert_same(repo, first)
 
 
@@ -192,6 +219,22 @@ def test_fixtures_and_templates_with_manifests_are_left_out() -> None:
     }
     first = first_policy(repo_of(files), ("@acme/*",))
     assert 'paths = ["**/fixtures/**", "**/templates/**", "**/testdata/**"]' in active(first)
+    assert_same(repo_of(files), first)
+
+
+def test_a_workspace_among_the_fixtures_is_a_fixture() -> None:
+    inner = "packages/tree/test/fixtures/mono"
+    files = {
+        "package.json": {"name": "mono", "private": True, "workspaces": ["packages/*"]},
+        "packages/tree/package.json": {"name": "@acme/tree", "version": "1.0.0", "devDependencies": {"tap": "^16.0.0"}},
+        "packages/lib/package.json": {"name": "lib", "version": "1.0.0"},
+        f"{inner}/package.json": {"name": "fixture", "workspaces": ["parts/*"]},
+        f"{inner}/package-lock.json": {"lockfileVersion": 3, "packages": {"": {"name": "fixture"}}},
+        f"{inner}/parts/tap/package.json": {"name": "tap", "version": "16.0.0"},
+    }
+    first = first_policy(repo_of(files), ("@acme/*",))
+    assert 'paths = ["**/fixtures/**"]' in active(first)
+    assert "fixtures" not in "".join(suggested(first))
     assert_same(repo_of(files), first)
 
 
@@ -218,6 +261,7 @@ def test_a_scope_is_guessed_from_names_or_from_the_owner() -> None:
         (PRODUCT, "other/x", "@acme (1 dependency)"),
         (PRODUCT, None, "@acme (1 dependency)"),
         ({"package.json": {"name": "shop"}}, "acme/shop", "No scope is used here."),
+        ({"package.json": {"name": "x", "devDependencies": {"@types/node": "1"}}}, None, "No scope is used here."),
         (
             {"package.json": {"name": "@acme/x", "publishConfig": {"access": "restricted"}}},
             None,
@@ -229,7 +273,7 @@ def test_a_scope_is_guessed_from_names_or_from_the_owner() -> None:
             "@b (1 own package), @acme (2 dependencies)",
         ),
         ({"package.json": {"name": "@acme-internal/x"}}, "acme-internal/x", "@acme-internal (1 private package)"),
-        ({}, None, "No scope is used here."),
+        ({}, None, "There is no package.json here"),
     ],
 )
 def test_what_it_cannot_tell_it_asks(files: dict[str, object], identity: str | None, said: str) -> None:
@@ -237,8 +281,21 @@ def test_what_it_cannot_tell_it_asks(files: dict[str, object], identity: str | N
         first_policy(repo_of(files, identity))
     assert "cannot tell which packages are open" in caught.value.what
     assert caught.value.remedy is not None
-    assert caught.value.remedy.startswith("Say it: ringfence init --open '@")
+    assert "ay it: ringfence init --open '@" in caught.value.remedy
     assert said in caught.value.remedy
+
+
+def test_what_the_repository_publishes_itself_is_named_first() -> None:
+    files = {
+        "package.json": {"private": True, "workspaces": ["p/*"]},
+        "p/a/package.json": {"name": "nitro", "version": "1.0.0", "dependencies": {"@rollup/x": "1", "@rollup/y": "1"}},
+        "p/b/package.json": {"name": "kit", "version": "1.0.0", "private": True},
+        "p/c/package.json": {"name": "unversioned"},
+    }
+    with pytest.raises(RingfenceError) as caught:
+        first_policy(repo_of(files))
+    said = "Say it: ringfence init --open 'nitro'. Names here: nitro (own package), @rollup (2 dependencies)."
+    assert caught.value.remedy == said
 
 
 def test_a_bad_pattern_is_refused() -> None:
@@ -304,16 +361,19 @@ def test_the_file_is_a_policy_and_draws_the_same_lines(
 def test_the_round_trip_check_can_fail() -> None:
     repo = repo_of(MONOREPO, "acme/apps")
     first = first_policy(repo)
-    widened = First(
-        text=first.text.replace('members = ["docs"', 'members = ["apps/mail", "docs"'), patterns=first.patterns
-    )
-    assert_same(repo, widened)  # private members win: still the same line
-    moved = First(
-        text=first.text.replace('members = ["apps/*"]', 'members = ["apps/*", "doc*"]'), patterns=first.patterns
-    )
-    with pytest.raises(AssertionError, match="docs"):
+    said = '# members = ["docs", "packages/*"]'
+    assert said in first.text
+    stated = First(text=first.text.replace(said, said.removeprefix("# ")), patterns=first.patterns)
+    assert_same(repo, stated)  # what is open by name is open: still the same line
+    moved = First(text=first.text.replace(said, 'members = ["apps/mail"]'), patterns=first.patterns)
+    with pytest.raises(AssertionError, match="apps/mail"):
         assert_same(repo, moved)
-    assert written(moved).side_of_root(None, "docs", None) is Side.PRIVATE
+    # That a member is private by policy is harder than that no pattern speaks of it.
+    harder = First(
+        text=first.text.replace('# members = ["apps/*"]', '[private]\nmembers = ["apps/*"]'), patterns=first.patterns
+    )
+    with pytest.raises(AssertionError, match="apps/mail"):
+        assert_same(repo, harder)
 
 
 # -- the command -------------------------------------------------------------------------------
@@ -346,6 +406,43 @@ def test_it_writes_the_file_at_the_repository_s_root(checkout: Path) -> None:
     text = (checkout / "ringfence.toml").read_text(encoding="utf-8")
     assert 'repositories = ["acme/platform-shop"]' in text
     assert not (checkout / "src" / "ringfence.toml").exists()
+
+
+def test_it_says_when_git_ignores_the_file(checkout: Path) -> None:
+    assert "git ignores" not in ringfence("init", cwd=checkout).stdout
+    (checkout / ".gitignore").write_text("*.toml\n", encoding="utf-8")
+    said = ringfence("init", "--force", cwd=checkout).stdout
+    assert "git ignores it (.gitignore:1): `git add -f ringfence.toml`" in said
+
+
+def test_writing_the_file_changes_no_verdict(tmp_path: Path) -> None:
+    """Both sides, a private member that the open side names, fixtures with a workspace of their own: nothing new fails."""
+    core = {"name": "@acme/core", "version": "1.0.0", "devDependencies": {"config": "workspace:*", "tap": "^16.0.0"}}
+    inner = "packages/core/test/fixtures/mono"
+    files: dict[str, Content] = {
+        "package.json": {"name": "mono", "private": True, "workspaces": ["packages/*"]},
+        "packages/core/package.json": core,
+        "packages/core/a.js": 'import "config/x"\nimport "tap"\nimport "../shop/secret.js"\n',
+        "packages/config/package.json": {"name": "config", "private": True},
+        "packages/shop/package.json": {"name": "shop", "version": "1.0.0", "dependencies": {"@acme/core": "^1.0.0"}},
+        f"{inner}/package.json": {"name": "fixture", "workspaces": ["parts/*"]},
+        f"{inner}/package-lock.json": {"lockfileVersion": 3, "packages": {"": {"name": "fixture"}}},
+        f"{inner}/parts/tap/package.json": {"name": "tap", "version": "16.0.0"},
+    }
+    repository = Repository(tmp_path / "mono", files)
+
+    def found(*arguments: str) -> list[tuple[str, str, str]]:
+        report = check(repository, "--offline", *arguments).report
+        return [
+            (finding["rule"], finding["severity"], finding["location"]["path"])
+            for finding in report["findings"]
+            if "/fixtures/" not in finding["location"]["path"]
+        ]
+
+    without = found("--open", "@acme/*")
+    assert ("floating-pin", "error", "packages/shop/package.json") in without
+    assert ringfence("init", "--open", "@acme/*", cwd=repository.path).returncode == 0
+    assert found() == without
 
 
 def test_it_never_overwrites_unless_told(checkout: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import pytest
 
 from bot.facts.lock import Lock, LockEntry, Source
 from bot.link.locks import dependency, govern, resolve, rivals
@@ -30,7 +33,7 @@ def governed(files: dict[str, str], locks: list[Lock], bare: tuple[str, ...] = (
         read_pnpm_workspace(path, text.encode()) for path, text in files.items() if path.endswith("pnpm-workspace.yaml")
     ]
     linked = link_members(manifests, pnpm, {*files, *(one.path for one in locks)})
-    found = govern([manifest.directory for manifest in linked.manifests], locks, linked.roots, bare)
+    found = govern([manifest.directory for manifest in linked.manifests], locks, linked.roots, bare, files)
     return {directory: one.path for directory, one in found.items()}
 
 
@@ -67,14 +70,42 @@ def test_the_lock_may_record_what_the_workspace_does_not_say() -> None:
     assert governed(files, [linked]) == {"": "package-lock.json", "lib/x": "package-lock.json"}
 
 
-def test_a_members_own_lock_is_nearer() -> None:
-    files = {"package.json": '{"workspaces": ["a", "b"]}', "a/package.json": "{}", "b/package.json": "{}"}
-    bun = '{"lockfileVersion": 1, "workspaces": {"": {}}, "packages": {}}'
-    assert governed(files, [lock("bun.lock", bun), lock("a/bun.lock", bun)]) == {
-        "": "bun.lock",
-        "a": "a/bun.lock",
-        "b": "bun.lock",
-    }
+MEMBERS: dict[str, str] = json.loads((Path(__file__).parent / "locks/fixtures/members.json").read_text())
+BUN = '{"lockfileVersion": 1, "workspaces": {"": {}, "a": {"name": "a"}}, "packages": {}}'
+NPM = '{"lockfileVersion": 3, "packages": {"": {}, "a": {}}}'
+OF_TOOL = {
+    "npm": ("package-lock.json", NPM),
+    "pnpm": ("pnpm-lock.yaml", "lockfileVersion: '9.0'\nimporters:\n  .: {}\n  a: {}\n"),
+    "yarn1": ("yarn.lock", "# yarn lockfile v1\n"),
+    "yarn4": ("yarn.lock", "__metadata:\n  version: 8\n"),
+    "bun": ("bun.lock", BUN),
+}
+MONO = {"package.json": '{"workspaces": ["a"]}', "a/package.json": "{}"}
+
+
+@pytest.mark.parametrize("tool", MEMBERS)
+def test_a_members_own_lock_governs_where_the_package_manager_reads_it(tool: str) -> None:
+    name, text = next(lock for family, lock in OF_TOOL.items() if tool.startswith(family))
+    files = MONO | ({"pnpm-workspace.yaml": "packages: ['a']\n"} if tool.startswith("pnpm") else {})
+    locks = [lock(name, text), lock(f"a/{name}", text)]
+    assert governed(files, locks)["a"] == (f"a/{name}" if MEMBERS[tool] == "own" else name)
+    # A Dockerfile mostly builds the member alone.
+    assert governed(files | {"a/Dockerfile": ""}, locks)["a"] == f"a/{name}"
+    # Without the workspace's own lock there is no other.
+    assert governed(files, locks[1:])["a"] == f"a/{name}"
+
+
+def test_a_members_own_lock_that_something_else_reads_governs() -> None:
+    """Tried with the tools: a lock for each member (pnpm), a tool that knows no such workspace, a shrinkwrap."""
+    pnpm = {"package.json": "{}", "pnpm-workspace.yaml": "packages: ['a']\n", "a/package.json": "{}"}
+    without = lock("pnpm-lock.yaml", "lockfileVersion: '9.0'\nimporters:\n  .: {}\n")
+    assert governed(pnpm, [without, lock("a/pnpm-lock.yaml", PNPM)])["a"] == "a/pnpm-lock.yaml"
+    assert governed(pnpm, [lock(*OF_TOOL["pnpm"]), npm("a/package-lock.json")])["a"] == "a/package-lock.json"
+    assert governed(MONO, [lock("yarn.lock", ""), lock("a/pnpm-lock.yaml", PNPM)])["a"] == "a/pnpm-lock.yaml"
+    assert governed(MONO, [lock("yarn.lock", ""), npm("a/package-lock.json")])["a"] == "yarn.lock"
+    assert (
+        governed(MONO, [lock("package-lock.json", NPM), npm("a/npm-shrinkwrap.json")])["a"] == "a/npm-shrinkwrap.json"
+    )
 
 
 def test_several_locks_in_one_directory() -> None:

@@ -234,7 +234,7 @@ def test_encodings(name: str) -> None:
         ("package-lock.json", '{"lockfileVersion": 1}', "read"),
         ("package-lock.json", '{"lockfileVersion": 3, "packages": {"": {"name": "\\ud800"}}}', "malformed"),
         ("package-lock.json", '<<<<<<< HEAD\n{"lockfileVersion": 3}', "malformed"),
-        ("bun.lock", '{"lockfileVersion": 3, "workspaces": {}, "packages": {}}', "unsupported-format"),
+        ("bun.lock", '{"lockfileVersion": 4, "workspaces": {}, "packages": {}}', "unsupported-format"),
         ("bun.lock", '{"workspaces": {}, "packages": {}}', "malformed"),
         ("bun.lock", '{"lockfileVersion": 1, "workspaces": {"": {}}, "packages": {"a": 1}}', "malformed"),
         ("bun.lock", '{"lockfileVersion": 1, "workspaces": {"": {}}}', "read"),

@@ -402,12 +402,12 @@ def test_braces() -> None:
     ids=lambda pattern: pattern[:10],
 )
 def test_no_pattern_is_slow(pattern: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for patterns in ([pattern], [pattern, f"a/{pattern}", f"{pattern}/b"]):
         globs = Globs(patterns)
         globs.match("a" * 200)
         globs.match("/".join("a" * 100))
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
 
 
 def _glob(pattern: str, negated: bool = False, directory: str = "") -> WorkspaceGlob:
@@ -475,11 +475,11 @@ def test_many_patterns_over_many_directories_are_not_slow(pattern: str) -> None:
     text, negated = pattern.removeprefix("!"), pattern.startswith("!")
     globs = [_glob("p/**"), *(_glob(text.format(number), negated) for number in range(500))]
     # One pattern after the other took half a minute and more.
-    started = time.monotonic()
+    started = time.process_time()
     managers: tuple[Manager, ...] = ("npm", "yarn-berry")
     for manager in managers:
         rules = _Rules(manager, globs)
         for directory in directories:
             rules.cover(directory)
             rules.naming(directory)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10

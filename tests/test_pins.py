@@ -123,3 +123,20 @@ def test_a_missing_lock_is_the_same_finding_whoever_installs_what(registry: Loop
     assert "package.json has no lockfile" in missing["message"]
     # And one line of a catalog is one finding, whichever member comes first.
     assert [f["introduced"] for f in findings(changed, "floating-pin", "--base", "main")] == [False]
+
+
+def test_a_link_names_the_member_that_answers_and_the_lock(registry: LoopbackRegistry, tmp_path: Path) -> None:
+    stock(registry)
+    shop = {"name": "shop", "private": True, "dependencies": {"@acme/core": "1.2.3"}}
+    files: dict[str, Content] = {
+        "ringfence.toml": policy(registry, '[private]\nmembers = ["platform/*"]\n'),
+        "package.json": {"name": "mono", "private": True, "workspaces": ["apps/*", "platform/*"]},
+        "apps/core/package.json": {"name": "@acme/core", "version": "1.2.3"},
+        "platform/shop/package.json": shop,
+        "yarn.lock": "# yarn lockfile v1\n",
+    }
+    (found,) = findings(Repository(tmp_path / "mono", files), "side-door-source")
+    said = {link["location"]["path"]: link["text"] for link in found["evidence"]}
+    assert list(said) == ["platform/shop/package.json", "apps/core/package.json", "yarn.lock"]
+    assert "1.2.3 in apps/core/package.json" in said["apps/core/package.json"]
+    assert "yarn 1" in said["yarn.lock"]

@@ -420,11 +420,11 @@ def test_any_bytes_have_places_within_them(data: bytes) -> None:
 )
 def test_no_bytes_are_slow(data: bytes) -> None:
     for path in PATHS[:3]:
-        started = time.monotonic()
+        started = time.process_time()
         located = Located(data, path)
         for pointer in POINTERS:
             located.locate(Place(path, pointer))
-        assert time.monotonic() - started < 5, path
+        assert time.process_time() - started < 5, path
 
 
 def test_a_large_lock_is_looked_through_once() -> None:
@@ -454,12 +454,12 @@ def test_a_large_lock_is_looked_through_once() -> None:
         ),
     ):
         located = Located(content, path)
-        started = time.monotonic()
+        started = time.process_time()
         for index in range(0, 20_000, 50):
             found = located.span(Place(path, tuple(part.format(index) for part in pointer)))
             assert found is not None
             assert content[found[0] : found[1]].startswith(b"sha512-A")
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 5
 
 
 def test_places_start_without_a_parser() -> None:

@@ -235,7 +235,7 @@ def test_offline(ask: Asker, registry: LoopbackRegistry) -> None:
     assert ask(*keys, offline=True) == cold  # old facts serve
     unknown = ask(AskVersion(PLAIN, "1.0.0"), AskPackage(PLAIN), AskPublished(PLAIN, "1.0.0"), offline=True)
     assert [reason(answer) for answer in unknown] == ["offline"] * 3
-    assert all("--offline" in getattr(answer, "detail", "") for answer in unknown)
+    assert all("--offline" in getattr(answer, "remedy", "") for answer in unknown)
     assert registry.requests == 0
 
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,7 +222,12 @@ def test_what_was_not_checked_is_an_error_and_never_crowded_out() -> None:
     first = commands(said)[0]
     assert first[0] == "error"
     assert first[2] == "2 things could not be checked: malformed (2)\na.json: not JSON\nMend it."
-    assert said.count("not checked (malformed): a.json: not JSON") == 2
+    assert said.count("not checked (malformed): a.json: not JSON; 1 more alike: a.json\n") == 1
+    several = [msgspec.structs.replace(problem, subject=f"{number}.json") for number in range(14)]
+    said = github.render(report(not_checked=tuple(several)))
+    assert said.count("not JSON;") == 1
+    assert "0.json: not JSON; 13 more alike: 1.json, 2.json," in said
+    assert "9.json, 10.json and 3 more" in said
     observed = github.render(report(not_checked=(problem,), mode="observe", verdict="pass"))
     assert commands(observed)[0][0] == "warning"
 

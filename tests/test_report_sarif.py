@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import jsonschema_rs
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -253,6 +254,12 @@ def test_what_was_not_checked_is_said() -> None:
     assert first["associatedRule"] == {"id": "deep-import", "index": 1}
     assert first["locations"][0]["physicalLocation"]["region"]["startLine"] == 4
     assert face.sarif(report(), RULES)["runs"][0]["invocations"][0]["executionSuccessful"] is True
+    alike = tuple(msgspec.structs.replace(problem, path=f"{number}.json") for number in range(150))
+    log = face.sarif(report(not_checked=alike, verdict="incomplete"), RULES)
+    [only] = log["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    assert only["message"]["text"] == "a.json: not JSON 149 more are alike."
+    places = [place["physicalLocation"]["artifactLocation"]["uri"] for place in only["locations"]]
+    assert places == [f"{number}.json" for number in range(100)]
 
 
 def test_too_many_results_keep_the_errors(valid: Any) -> None:

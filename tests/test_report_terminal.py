@@ -209,9 +209,7 @@ def test_looks(snapshot: SnapshotAssertion, width: int) -> None:
 
 
 def test_looks_with_everything(snapshot: SnapshotAssertion) -> None:
-    said = render(
-        sample(), width=80, verbose=True, everything=True, rules={"deep-import": "An import of what is not exported."}
-    )
+    said = render(sample(), width=80, verbose=True, everything=True)
     assert said == snapshot
 
 
@@ -226,11 +224,11 @@ def test_colour_only_adds_colour() -> None:
 def test_the_summary_says_what_was_judged() -> None:
     last = render(sample(), width=200).splitlines()[-1]
     assert last == (
-        "FAIL 3 errors, 1 warning in 3 files, 6 not checked; 3 rules judged 1,209 lock entries, "
-        "474 imports (12 files parsed), 88 declarations, 2,314 source files in 0.42 s; 37 registry requests"
+        "FAIL 3 errors, 1 warning in 3 files, 6 not checked; 3 of 5 rules had something to judge: 2,314 source files, "
+        "1,209 lock entries, 474 imports, 88 declarations in 0.42 s; 37 registry requests"
     )
     clean = report(verdict="pass", summary=Summary(seconds=0.1))
-    assert render(clean) == "PASS nothing found; 0 rules judged nothing in 0.10 s\n"
+    assert render(clean) == "PASS nothing found; nothing was judged in 0.10 s\n"
     assert (
         render(report(finding(), mode="observe", verdict="pass"), width=200)
         .splitlines()[-1]
@@ -279,6 +277,32 @@ def test_findings_that_say_the_same_are_told_once_with_their_places() -> None:
     assert "the same at 24 more places: m01.ts:3:1" in said
     assert "and 14 more (-v lists them)" in said
     assert "m24.ts:3:1" in render(report(*alike), verbose=True)
+
+
+def test_what_was_not_checked_for_one_reason_is_told_once_with_its_places() -> None:
+    problems = tuple(
+        NotChecked(
+            reason="no-version",
+            subject=f"@acme/core/s{number}",
+            detail="no lock says which version",
+            remedy="Declare it.",
+            rule="deep-import",
+            path=f"src/{number:02}.ts",
+        )
+        for number in range(25)
+    )
+    other = NotChecked(reason="no-version", subject="@acme/x/y", detail="no lock says which x", path="a.ts")
+    said = render(report(not_checked=(*problems, other), verdict="incomplete"), width=100)
+    assert said.count("no lock says which version") == 1
+    assert "@acme/core/s0: no lock says which version (src/00.ts) [deep-import]" in said
+    assert "24 more alike: @acme/core/s1 (src/01.ts)," in said
+    assert "and 21 more (-v lists them)" in " ".join(said.split())
+    assert "@acme/x/y: no lock says which x (a.ts)" in said
+    assert "no-version (26)" in said
+    assert "26 not checked" in said
+    whole = render(report(not_checked=(*problems, other), verdict="incomplete"), width=100, verbose=True)
+    assert "src/24.ts" in whole
+    assert "-v lists" not in whole
 
 
 def test_files_with_errors_come_first() -> None:

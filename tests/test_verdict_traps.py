@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import Repository, check, policy, product, ringfence, rules_of, stock
+from tests.world import Content, Repository, check, policy, product, ringfence, rules_of, stock
 
 NAMING = '[naming]\nnpm = ["@acme/{x}"]\n[[naming.monorepo]]\nrepository = "acme/mono"\nmember = "apps/{x}"\n'
 
@@ -180,3 +180,18 @@ def test_a_fix_shows_nothing_private_in_a_log(
     monkeypatch.setenv("CI", "true")
     outcome = ringfence("fix", repository.path, "--overlay", overlay, "--dry-run", "--unsafe")
     assert "acme-secret" not in outcome.out + outcome.err
+
+
+def test_the_evidence_names_the_member_that_is_private(tmp_path: Path) -> None:
+    core = {"name": "@acme/core", "version": "1.0.0", "dependencies": {"billing-web": "workspace:*"}}
+    files: dict[str, Content] = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n[private]\nmembers = ["platform/*"]\n',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*", "platform/*"]},
+        "apps/core/package.json": core,
+        "platform/billing/package.json": {"name": "billing-web", "private": True},
+    }
+    outcome = check(Repository(tmp_path / "r", files), "--rule", "reversed-dependency", "--offline")
+    (found,) = outcome.report["findings"]
+    said = {link["location"]["path"]: link["text"] for link in found["evidence"]}
+    assert list(said) == ["apps/core/package.json", "platform/billing/package.json", "ringfence.toml"]
+    assert "billing-web is the member of platform/billing/package.json" in said["platform/billing/package.json"]

@@ -249,7 +249,7 @@ class _Worker:
             facts = self._facts(judgement, policy, renderer, target)
             measured = Summary(
                 requests=self._outside.requests,
-                parsed=self._outside.parsed,
+                parsed=judgement.parsed,
                 seconds=round(time.monotonic() - began, 3),
             )
             report = report_of(opened, options, judgement, renderer, findings, None, measured)

@@ -21,6 +21,7 @@ from bot.fleet import Fleet
 from bot.lastrun import LastRun
 from bot.load import Loaded, load, parse_many
 from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
+from bot.moves import Moves
 from bot.names import PackageName, RepoName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
@@ -68,6 +69,9 @@ __all__ = [
     "report_of",
     "screened",
 ]
+
+
+_BASES_MAX = 8  # merge bases that a change is held against
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,7 +139,9 @@ class Progress:
 def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None = None) -> Opened:
     """Open a source and load the policy in force for it."""
     source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
-    policy, documents = policy_documents(options, own_policy(options, source), source.identity, rules)
+    policy, documents = policy_documents(
+        options, own_policy(options, source), source.identity, rules, folder=source.label
+    )
     requests = _requested(options, source, policy)
     if requests:
         policy = msgspec.structs.replace(policy, notes=policy.notes + requests)
@@ -143,9 +149,15 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
 
 
 def policy_documents(
-    options: Options, own: tuple[str, bytes] | None, identity: RepoName | None, rules: Sequence[Rule]
+    options: Options,
+    own: tuple[str, bytes] | None,
+    identity: RepoName | None,
+    rules: Sequence[Rule],
+    *,
+    folder: str = "",
 ) -> tuple[Policy, Mapping[str, bytes]]:
-    """The policy in force for a repository with this file of its own, and the bytes of every file that says it, by label."""
+    """The policy in force for a repository with this file of its own (in ``folder``, for messages), and the bytes of every file
+    that says it, by label."""
     from bot.policy_file import load_policy
 
     documents: dict[str, bytes] = {}
@@ -182,6 +194,7 @@ def policy_documents(
         | {rule.id: rule.severity for rule in FLEET}
         | {rule.id: rule.severity for rule in rules},
         identity=identity,
+        folder=folder,
     )
     return policy, documents
 
@@ -259,7 +272,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             before, known = None, None
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
-            requests, parsed = outside.requests, outside.parsed
+            requests = outside.requests
         renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
         findings = located(judgement.judged, renderer, before=before)
         judgement.keep(renderer.places)
@@ -267,7 +280,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         cache.close()
         progress.clear()
         opened.source.close()
-    measured = Summary(requests=requests, parsed=parsed, seconds=round(time.monotonic() - began, 3))
+    measured = Summary(requests=requests, parsed=judgement.parsed, seconds=round(time.monotonic() - began, 3))
     spoken_of = opened.policy.tables.rules
     elsewhere = dict.fromkeys(rule.id for rule in FLEET if rule.id in spoken_of and rule.id not in {r.id for r in ALL})
     not_run = [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in elsewhere]
@@ -332,6 +345,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     judged: Judged
     files: int
     ignored: int
+    parsed: int
     repo: Repo | None = None
     places: Places = Places()
     keep: Callable[[Places], None]
@@ -356,6 +370,7 @@ def judge(
             judged=recalled.judged,
             files=recalled.files,
             ignored=recalled.ignored,
+            parsed=recalled.parsed,
             places=recalled.places,
             keep=lambda places: None,
         )
@@ -379,6 +394,7 @@ def judge_anew(
         judged=judged,
         files=loaded.repo.files,
         ignored=loaded.ignored,
+        parsed=sum(isinstance(key, AskParsed) for key in judged.facts),
         repo=loaded.repo,
         keep=lambda places: keep(loaded, judged, places) if keep is not None else None,
     )
@@ -434,7 +450,6 @@ class Outside:
         self._cache: Cache | None = None
         self._may_ask: list[Callable[[PackageName], bool]] = []
         self._requests_before = 0
-        self.parsed = 0
         self.notices: tuple[str, ...] = ()
 
     def __enter__(self) -> Outside:
@@ -450,7 +465,6 @@ class Outside:
         self._policy = policy
         self._may_ask.clear()
         self._requests_before = self._registry.requests if self._registry is not None else 0
-        self.parsed = 0
 
     def __exit__(self, *_: object) -> None:
         if self._registry is not None:
@@ -503,7 +517,6 @@ class Outside:
             if isinstance(found, ReadError):
                 answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)
                 continue
-            self.parsed += 1
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
         return answers
 
@@ -551,32 +564,32 @@ def _base(
     tip = resolve_revision(top, options.base)
     against = head.source.revision or "HEAD"
     try:
-        base = git(top, "merge-base", tip, against).decode().split()[0]
-    except (RingfenceError, IndexError):
-        base = tip  # no common history here (a shallow clone): the tip itself is what the change is held against
-    source = open_source(options.path, revision=base)
-    source.folder = head.source.folder
-    renamed = _renames(base, head.source.revision, options)
-    judgement = judge(source, head, options, rules, cache, outside, progress)
-    judged = judgement.judged
-    judgement.keep(Places())
-    marks = Counter(
-        fingerprint(rule.id, hit, renamed.get(hit.place.path, hit.place.path))
-        for index, (rule, _, hit) in enumerate(judged.hits)
-        # What was waived there was no finding there: moved out of its waiver's path it is a new one.
-        if index not in judged.waived
-    )
-    known = Counter(_mark(p, renamed) for p in judged.not_checked)
+        # Branches that were merged into each other have several: what one of them had is not new.
+        bases = git(top, "merge-base", "--all", tip, against).decode().split() or [tip]
+    except RingfenceError:
+        bases = [tip]  # no common history here (a shallow clone): the tip itself is what the change is held against
+    marks, known = Counter[str](), Counter[tuple[str, ...]]()
+    for base in bases[:_BASES_MAX]:
+        source = open_source(options.path, revision=base)
+        source.folder = head.source.folder
+        moves = Moves(_renames(base, head.source.revision, options))
+        judgement = judge(source, head, options, rules, cache, outside, progress)
+        judged = judgement.judged
+        judgement.keep(Places())
+        marks |= Counter(
+            fingerprint(
+                rule.id, msgspec.structs.replace(hit, subject=moves.text(hit.subject)), moves.path(hit.place.path)
+            )
+            for index, (rule, _, hit) in enumerate(judged.hits)
+            # What was waived there was no finding there: moved out of its waiver's path it is a new one.
+            if index not in judged.waived
+        )
+        known |= Counter(_mark(p, moves) for p in judged.not_checked)
     return marks, known
 
 
-def _mark(problem: NotChecked, renamed: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        problem.rule,
-        problem.reason,
-        renamed.get(problem.subject, problem.subject),
-        renamed.get(problem.path, problem.path),
-    )
+def _mark(problem: NotChecked, moves: Moves) -> tuple[str, ...]:
+    return (problem.rule, problem.reason, moves.text(problem.subject), moves.path(problem.path))
 
 
 def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
@@ -647,7 +660,7 @@ def _report(
         left = Counter(known)
         new: list[NotChecked] = []
         for problem in open_questions:
-            mark = _mark(problem, {})
+            mark = _mark(problem, Moves({}))
             (let_be if left[mark] > 0 else new).append(problem)
             left[mark] -= 1
         open_questions = new

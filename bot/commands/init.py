@@ -21,8 +21,8 @@ Examples:
   ringfence init --open '@acme/*'       say it
   ringfence init ../shop --stdout       show the file, write nothing
 \b
-The file says what `ringfence check --open PATTERN` would assume: no verdict changes by writing it,
-except that fixtures and templates are left out. Exit codes: 0 written; 2 it cannot tell, or a file is there.""",
+The file says what `ringfence check --open PATTERN` would assume, and suggests the rest in comments: no
+verdict changes by writing it, except that fixtures and templates are left out. Exit codes: 0 written; 2 it cannot tell, or a file is there.""",
 )
 @click.argument("path", type=click.Path(path_type=Path), default=".")
 @click.option(
@@ -36,6 +36,7 @@ def init(path: Path, open_patterns: tuple[str, ...], stdout: bool, force: bool) 
     from bot.init import first_policy
     from bot.load import load
     from bot.policy import Open, Policy, PolicyTables
+    from bot.sources.git import ignoring
     from bot.sources.open import POLICY_FILE, open_source
 
     source = open_source(path)
@@ -58,6 +59,9 @@ def init(path: Path, open_patterns: tuple[str, ...], stdout: bool, force: bool) 
     because = f" ({first.guessed})" if first.guessed else ""
     click.echo(f"wrote {printable(str(target))}: open is {named}{because}")
     click.echo("  Read it, then run `ringfence check`.")
+    hidden = ignoring(target.parent, target.name)
+    if hidden:
+        click.echo(f"  git ignores it ({printable(hidden)}): `git add -f {target.name}` puts it in the repository.")
 
 
 def _write(target: Path, text: str, *, force: bool) -> None:

@@ -29,10 +29,11 @@ def rules(path: Path, policy: Path | None, as_json: bool) -> None:
     """List the rules: id, the side they judge, the severity in force at PATH, and what they flag."""
     from bot.report.json_report import render_value
     from bot.rules import ALL, LISTED
-    from bot.sources.open import has_policy
+    from bot.sources.open import folder_at, has_policy
 
     severities: dict[str, str] | None = None
-    if policy is not None or has_policy(path):
+    folder = folder_at(path)
+    if policy is not None or has_policy(folder):
         from bot.commands.common import Options, open_repo
 
         opened = open_repo(Options(path=path, policy=policy), ALL)

@@ -63,12 +63,13 @@ def selftest(
     from bot.errors import RingfenceError
     from bot.policy import Policy, PolicyTables
     from bot.rules import ALL, FLEET, LISTED
-    from bot.sources.open import has_policy
+    from bot.sources.open import folder_at, has_policy
 
     unknown = [rule for rule in only if rule not in {r.id for r in LISTED}]
     if unknown:
         raise RingfenceError(f"there is no rule {unknown[0]!r}", remedy="ringfence rules lists them.")
-    if policy or open_patterns or has_policy(path):
+    folder = folder_at(path)
+    if policy or open_patterns or has_policy(folder):
         options = Options(path=path, policy=policy, open_patterns=open_patterns)
         in_force = open_repo(options, ALL).policy
         said = "the policy in force"

@@ -25,6 +25,7 @@ import msgspec
 from bot.facts.lock import Importer, Lock, LockedDependency, LockEntry, Source
 from bot.facts.manifest import Declaration, Kind, Manifest, Override
 from bot.link.locks import dependency, index, resolve
+from bot.link.overrides import in_force, key_in_lock, readings
 from bot.model import Place
 
 __all__ = ["Drift", "What", "drift", "drift_of_root", "stale_members"]
@@ -76,7 +77,8 @@ def drift(
     """Where one manifest and its lock disagree.
 
     ``declarations`` are the manifest's, catalogs resolved; ``workspace_versions`` the versions of all members by name;
-    ``overrides`` those of the workspace root (its manifest's, or ``pnpm-workspace.yaml``'s).
+    ``overrides`` all of the workspace root (its manifest's and ``pnpm-workspace.yaml``'s): only those that the lock's package
+    manager reads count.
     """
     importer = index(lock).importers.get(manifest.directory)
     if lock.records_importers and importer is None:
@@ -87,7 +89,9 @@ def drift(
     if importer is not None:
         found += _identity(lock, manifest, importer)
     effective = _effective(lock, declarations)
-    overridden = {override.target for override in overrides if _reaches_direct(override, manifest)}
+    overridden = {
+        target for selector, target in in_force(lock, overrides) if _reaches_direct(selector, target, manifest)
+    }
     if lock.format == "pnpm":
         found += _pnpm(lock, manifest, importer, effective, overridden, workspace_versions)
     elif lock.format == "yarn-v1":
@@ -99,20 +103,17 @@ def drift(
     return found
 
 
-def _reaches_direct(override: Override, manifest: Manifest) -> bool:
+def _reaches_direct(selector: str, target: str, manifest: Manifest) -> bool:
     """Whether an override changes what a manifest's own dependency means.
 
-    Rules for peers and package extensions never do; a selector with parents (``foo>bar``, ``foo/bar``) only where the last
-    of them is the manifest itself.
+    A selector with parents (``foo>bar``, ``foo/bar``) does only where the last of them is the manifest itself.
     """
-    if {"packageExtensions", "peerDependencyRules"} & set(override.field.split(".")):
-        return False
-    selector = override.selector.removeprefix("**/")
-    if _is_one_name(selector, override.target):
+    selector = selector.removeprefix("**/")
+    if _is_one_name(selector, target):
         return True
     name = manifest.name
     return bool(name) and any(
-        selector.startswith(f"{name}{mark}") and selector.endswith(override.target) for mark in (">", "/", "@")
+        selector.startswith(f"{name}{mark}") and selector.endswith(target) for mark in (">", "/", "@")
     )
 
 
@@ -503,19 +504,23 @@ def drift_of_root(
     manifest: Manifest | None,
     overrides: Iterable[Override],
     catalogs: Mapping[str, Mapping[str, str]],
-    patched: Iterable[tuple[str, str]] = (),
+    *,
+    manager: str | None = None,
 ) -> list[Drift]:
     """Where the workspace root's overrides and catalogs differ from those that the lock records as in force.
 
     ``catalogs`` maps catalog -> package -> specifier (``default`` is the unnamed one). npm records none of this.
+    ``manager`` is what ``packageManager`` says there.
     """
     path = manifest.path if manifest is not None else lock.path
-    # Rules for peers and package extensions change no resolution, and no lock records them among the overrides.
-    overrides = [i for i in overrides if not {"packageExtensions", "peerDependencyRules"} & set(i.field.split("."))]
+    read = readings(lock, overrides, manager)
     if lock.format in ("pnpm", "bun"):
-        return [*_recorded_overrides(lock, path, overrides), *_recorded_catalogs(lock, path, catalogs)]
+        by_reading = [list(_recorded_overrides(lock, path, reading)) for reading in read]
+        # Where one version of the package manager would have made this lock, nothing is wrong.
+        drifted = by_reading[0] if all(by_reading) else []
+        return [*drifted, *_recorded_catalogs(lock, path, catalogs)]
     if lock.format.startswith("yarn"):
-        return _resolutions(lock, path, overrides)
+        return _resolutions(lock, path, read[0])
     return []
 
 
@@ -534,7 +539,7 @@ def _override(
 
 
 def _recorded_overrides(lock: Lock, path: str, overrides: list[Override]) -> Iterator[Drift]:
-    wanted = {item.selector: item for item in overrides}
+    wanted = {key_in_lock(lock, item.selector): item for item in overrides}
     for selector, item in wanted.items():
         found = lock.overrides.get(selector)
         if found is None:

@@ -201,25 +201,31 @@ def govern(
     locks: Iterable[Lock],
     roots: Iterable[Root],
     bare: Collection[str] = (),
+    paths: Collection[str] = (),
 ) -> dict[str, Lock]:
     """Manifest directory -> the lock that governs it: the nearest one at or above it that can cover it.
 
-    A lock in the manifest's own directory always does. One further up does when it records the directory as an importer, or
+    A lock in the manifest's own directory does, unless it is a workspace member's that no install reads (see `_is_read`). One
+    further up does when it records the directory as an importer, or
     when the workspace at the lock's directory claims it: a nested project that is no member (``examples/x``) is not governed by
     the lock of the repository around it. ``bare`` are directories whose manifest declares no dependencies (a
     ``{"type": "module"}`` marker, say): they install nothing, and share the lock of the directory around them.
+    ``paths`` are all tracked files.
     """
     members = tuple(roots)
     by_directory = {directory: found[0] for directory, found in _ranked(locks, members).items()}
+    by_root = {root.directory: root for root in members}
     workspace = {root.directory: root.workspace for root in members}
 
     def covering(directory: str) -> Lock | None:
         own = by_directory.get(directory)
-        if own is not None:
+        home = workspace.get(directory)
+        around = by_directory.get(home) if home is not None and home != directory else None
+        if own is not None and (around is None or _is_read(own, around, by_root.get(around.directory), paths)):
             return own
         for above in _upwards(directory, ""):
             lock = by_directory.get(above)
-            if lock is None:
+            if lock is None or lock is own:
                 continue
             recorded = index(lock).importers if lock.records_importers else {}
             if directory in recorded or workspace.get(directory) == above:
@@ -234,6 +240,25 @@ def govern(
             lock = known[around] if around is not None else None
         known[directory] = lock
     return {directory: lock for directory, lock in known.items() if lock is not None}
+
+
+def _is_read(own: Lock, around: Lock, workspace: Root | None, paths: Collection[str]) -> bool:
+    """Whether some install reads the lock that a workspace member has of its own, beside the workspace's, ``around``.
+
+    Standing in a member, npm, yarn 1 and bun look for a ``package.json`` above whose ``workspaces`` name it, pnpm for a
+    ``pnpm-workspace.yaml``; they install the whole workspace then and never open the member's lock. Yarn 2 and later take
+    the nearest ``yarn.lock``. A shrinkwrap is published with its package, and a member with a Dockerfile is
+    mostly built without what lies around it.
+    """
+    base = own.path.rpartition("/")[2]
+    if own.format == "yarn-berry" or base == "npm-shrinkwrap.json":
+        return True
+    if any(f"{own.directory}/{file}" in paths for file in ("Dockerfile", "Containerfile")):
+        return True
+    if own.format == "pnpm":
+        # Unless told to keep a lock for each member, pnpm records them all in the workspace's.
+        return around.format != "pnpm" or own.directory not in index(around).importers
+    return workspace is None or workspace.manifest is None or not workspace.manifest.workspaces
 
 
 def rivals(locks: Iterable[Lock], roots: Iterable[Root]) -> dict[str, tuple[Lock, ...]]:

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -188,6 +187,8 @@ class Cache:
         place = self._tarball_place(digest)
         if place is None or len(data) > self._tarballs_max:
             return
+        import tempfile
+
         try:
             place.parent.mkdir(mode=0o700, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=".new-")

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from bot import __version__
 from bot.errors import RingfenceError
@@ -95,6 +96,7 @@ class Client:
         self.requests = 0
         self._patience = patience
         self._places = asyncio.Semaphore(patience.connections)
+        self._remedies: dict[str, str] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._http = httpx.AsyncClient(
@@ -174,9 +176,10 @@ class Client:
         patience = self._patience
         host = str(request.url.netloc, "ascii")
         trouble = "is not asked any more in this run, since it failed too often"
+        remedy = self._remedies.get(host, "")
         for attempt in range(patience.attempts):
             if self._failures.get(host, 0) >= patience.give_ups:
-                return _unreachable(host, trouble)
+                return _unreachable(host, trouble, remedy)
             if (wait := self._not_before.get(host, 0.0) - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             pause = patience.pause * 2**attempt * random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, guards nothing
@@ -204,15 +207,22 @@ class Client:
                     await response.aclose()
             except (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError) as error:
                 trouble = _words(error)
+                if "CERTIFICATE_VERIFY_FAILED" in str(error):  # no better next time
+                    trouble = "cannot be read: its certificate is not trusted here"
+                    remedy = "Set SSL_CERT_FILE to a file of the certificates that your company trusts."
+                    break
             except httpx.DecodingError:
                 return Unknown(reason="malformed", detail=f"{host} gives a body that cannot be unpacked")
             except httpx.HTTPError as error:
                 trouble = _words(error)  # a proxy that refuses, for one: no better next time
+                if isinstance(error, httpx.ProxyError):
+                    remedy = "Look at HTTPS_PROXY and NO_PROXY: the proxy they name does not let the request through."
                 break
             if attempt + 1 < patience.attempts:
                 await asyncio.sleep(min(pause, patience.pause_max))
         self._gave_up(host)
-        return _unreachable(host, trouble)
+        self._remedies[host] = remedy
+        return _unreachable(host, trouble, remedy)
 
     def _gave_up(self, host: str) -> None:
         self._failures[host] = self._failures.get(host, 0) + 1
@@ -327,8 +337,9 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _unreachable(where: str, trouble: str) -> Unknown:
-    return Unknown(reason="registry-unreachable", detail=f"{where} {trouble}")
+def _unreachable(where: str, trouble: str, remedy: str = "") -> Unknown:
+    unknown = Unknown(reason="registry-unreachable", detail=f"{where} {trouble}")
+    return msgspec.structs.replace(unknown, remedy=remedy) if remedy else unknown
 
 
 def _words(error: Exception) -> str:

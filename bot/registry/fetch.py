@@ -149,7 +149,8 @@ class Registry:
             elif self._offline:
                 answers[key] = Unknown(
                     reason="offline",
-                    detail=f"the cache knows nothing of {_words(key)}; run once without --offline",
+                    detail=f"the cache knows nothing of {_words(key)}",
+                    remedy="Run once without --offline: answers are kept.",
                 )
             else:
                 missing.append(key)

@@ -6,8 +6,8 @@ annotations of each level at most, so the worst come first and the rest is said 
 
 from __future__ import annotations
 
-from bot.model import Finding, Report, Severity
-from bot.report.words import by_reason, decides, guarded, plural, position, summary_line, worst_first
+from bot.model import Finding, NotChecked, Report, Severity
+from bot.report.words import alike, by_reason, decides, guarded, named, plural, position, summary_line, worst_first
 from bot.text import printable
 
 __all__ = ["command", "render"]
@@ -48,10 +48,7 @@ def render(report: Report, *, everything: bool = False, folder: str = "") -> str
         lines.append(f"::group::{plural(len(listed), 'finding')}")
         lines += [guarded(_line(finding)) for finding in listed]
         lines.append("::endgroup::")
-    for problem in report.not_checked:
-        where = f" [{printable(problem.rule)}]" if problem.rule else ""
-        said = f"not checked ({printable(problem.reason)}): {printable(problem.subject)}: {printable(problem.detail)}"
-        lines.append(guarded(said + where))
+    lines += [guarded(_not_checked(kind)) for kind in alike(report.not_checked)]
     lines.append(guarded(" ".join(summary_line(report))))
     return "\n".join(lines) + "\n"
 
@@ -96,6 +93,16 @@ def _unchecked(report: Report) -> str:
         f"{plural(len(report.not_checked), 'thing')} could not be checked: {reasons}\n{first.subject}: {first.detail}"
     )
     return command(level, {"title": "ringfence not checked"}, text + (f"\n{first.remedy}" if first.remedy else ""))
+
+
+def _not_checked(kind: list[NotChecked]) -> str:
+    first, *others = kind
+    said = f"not checked ({printable(first.reason)}): {printable(first.subject)}: {printable(first.detail)}"
+    said += f" [{printable(first.rule)}]" if first.rule else ""
+    if others:
+        said += f"; {len(others):,} more alike: {', '.join(map(named, others[:_SHOWN]))}"
+        said += f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
+    return said
 
 
 def _line(finding: Finding) -> str:

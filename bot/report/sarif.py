@@ -15,7 +15,7 @@ from urllib.parse import quote
 from bot.model import Finding, LocatedEdit, Location, NotChecked, Report, Severity, next_step
 from bot.pages import page, plain, sections
 from bot.report.json_report import render_value
-from bot.report.words import decides, plural, worst_first
+from bot.report.words import alike, decides, plural, worst_first
 from bot.rule import Described, RuleSide
 
 __all__ = ["render", "sarif", "uri"]
@@ -66,8 +66,8 @@ def sarif(report: Report, rules: Sequence[Described], *, waived: bool = True) ->
         described[name] = _unknown_rule(name)
     index = {name: number for number, name in enumerate(described)}
     shown = worst_first(f for f in report.findings if waived or not f.waived)
-    notifications = [_notification(p, "error", index) for p in report.not_checked]
-    notifications += [_notification(p, "note", index) for p in report.allowed]
+    notifications = [_notification(kind, "error", index) for kind in alike(report.not_checked)]
+    notifications += [_notification(kind, "note", index) for kind in alike(report.allowed)]
     if len(shown) > MAX_RESULTS:
         left_out = len(shown) - MAX_RESULTS
         notifications.append(
@@ -278,16 +278,21 @@ def _message(text: str) -> str:
     return text.replace("](", "\\](")
 
 
-def _notification(problem: NotChecked, level: str, index: dict[str, int]) -> Node:
+def _notification(kind: Sequence[NotChecked], level: str, index: dict[str, int]) -> Node:
+    problem = kind[0]
     text = ": ".join(filter(None, (problem.subject, problem.detail))) or problem.reason
+    more = f"{len(kind) - 1:,} more {'is' if len(kind) == 2 else 'are'} alike." if len(kind) > 1 else ""
     notification: Node = {
         "level": level,
-        "message": {"text": _message(" ".join(filter(None, (text, problem.remedy))))},
+        "message": {"text": _message(" ".join(filter(None, (text, more, problem.remedy))))},
         "descriptor": {"id": problem.reason or "not-checked"},
     }
     if problem.rule:
         notification["associatedRule"] = {"id": problem.rule, "index": index[problem.rule]}
-    if problem.path:
-        place = Location(path=problem.path, line=problem.line, column=1)
-        notification["locations"] = [{"physicalLocation": _physical(place)}]
+    places = dict.fromkeys((p.path, max(p.line, 1)) for p in kind if p.path)
+    if places:
+        notification["locations"] = [
+            {"physicalLocation": _physical(Location(path=path, line=line, column=1))}
+            for path, line in list(places)[:MAX_RELATED]
+        ]
     return notification

@@ -9,10 +9,12 @@ import click
 
 from bot.model import Again, Finding, Location, NotChecked, Report, Severity
 from bot.report.words import (
+    alike,
     by_reason,
     decides,
     guarded,
     judged_nothing,
+    named,
     plural,
     position,
     singular,
@@ -208,16 +210,23 @@ class _Face:
             return []
         paint = self._paint
         out = [f"{paint('──', dim=True)} {paint(title, colour, bold=True)}  {paint(f'{len(problems):,}', dim=True)}"]
-        few = None if self._verbose or len(problems) <= 5 else _FIRST_FEW
+        few = None if self._verbose or len(alike(problems)) <= 5 else _FIRST_FEW
         for reason, group in by_reason(problems).items():
             out.append(f"{paint(printable(reason), colour, bold=True)} ({len(group):,})")
             remedies: dict[str, None] = {}
-            for problem in group[:few]:
-                out += wrapped(_problem(problem), self._width, first="  ", first_width=2, rest="      ")
-                if problem.remedy:
-                    remedies[printable(problem.remedy)] = None
-            if few is not None and len(group) > few:
-                out.append(f"  and {len(group) - few:,} more (-v lists them)")
+            kinds = alike(group)
+            for first, *others in kinds[:few]:
+                out += wrapped(_problem(first), self._width, first="  ", first_width=2, rest="      ")
+                if others:
+                    said = ", ".join(map(named, others[: None if self._verbose else _FIRST_FEW]))
+                    more = 0 if self._verbose else max(0, len(others) - _FIRST_FEW)
+                    said += f" and {more:,} more (-v lists them)" if more else ""
+                    lead = f"      {len(others):,} more alike: "
+                    out += wrapped(said, self._width, first=lead, rest="        ")
+                if first.remedy:
+                    remedies[printable(first.remedy)] = None
+            if few is not None and len(kinds) > few:
+                out.append(f"  and {sum(map(len, kinds[few:])):,} more (-v lists them)")
             for remedy in remedies:
                 out += self._point(" ", "help", remedy)
         return out
@@ -242,6 +251,9 @@ class _Face:
                 first_width=wide + 9,
                 rest=" " * (wide + 9),
             )
+        if self._report.summary.files:
+            parsed, files = self._report.summary.parsed, self._report.summary.files
+            out.append(f"{plural(files, 'source file')} searched, {parsed:,} of them read by a parser")
         return out
 
     def footnotes(self) -> list[str]:

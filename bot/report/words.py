@@ -9,10 +9,12 @@ from bot.model import Finding, Location, NotChecked, Report
 from bot.text import printable
 
 __all__ = [
+    "alike",
     "by_reason",
     "decides",
     "guarded",
     "judged_nothing",
+    "named",
     "plural",
     "position",
     "singular",
@@ -70,6 +72,22 @@ def by_reason(problems: Sequence[NotChecked]) -> dict[str, list[NotChecked]]:
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
+def alike(problems: Iterable[NotChecked]) -> list[list[NotChecked]]:
+    """Problems that say the same of different things, in the order of their first: a face tells each group once."""
+    groups: dict[tuple[str, ...], list[NotChecked]] = {}
+    for problem in problems:
+        groups.setdefault((problem.reason, problem.rule, problem.detail, problem.remedy), []).append(problem)
+    return list(groups.values())
+
+
+def named(problem: NotChecked) -> str:
+    """What was not checked, and where that stands."""
+    subject = printable(problem.subject)
+    if problem.path and problem.path != problem.subject:
+        return f"{subject} ({position(Location(path=problem.path, line=problem.line, column=1))})"
+    return f"{subject} (line {problem.line})" if problem.line else subject
+
+
 def judged_nothing(report: Report) -> list[str]:
     """Rules that ran and found no fact to judge."""
     idle = {item.rule for item in report.not_run}
@@ -109,6 +127,8 @@ def _judged(report: Report) -> str:
         for label, number in count.judged.items():
             # Rules that share a label look at the same facts: the most that one of them saw, not the sum.
             facts[label] = max(facts.get(label, 0), number)
+    if not active:
+        return "nothing was judged"
     said = [plural(report.summary.files, "source file")] if report.summary.files else []
     said += [plural(facts[label], singular(label), label) for label in _MAIN if facts.get(label)]
     if not said:

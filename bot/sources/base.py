@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from bot.names import RepoName
 
-__all__ = ["MAX_FILE", "Entry", "LinkedError", "MissingObjectError", "Source", "State", "TooLargeError"]
+__all__ = ["MAX_FILE", "Entry", "LinkedError", "MissingObjectError", "Source", "State", "TooLargeError", "Unseen"]
 
 # No reader accepts more; larger files are never brought into memory.
 MAX_FILE = 100 * 1024 * 1024
@@ -21,6 +21,13 @@ class Entry(NamedTuple):
     path: str
     oid: str
     kind: str = "file"
+
+
+class Unseen(NamedTuple):
+    """How many files are no entries: ``untracked`` lie here and git does not know them, ``absent`` are in HEAD and do not."""
+
+    untracked: int = 0
+    absent: int = 0
 
 
 class TooLargeError(Exception):
@@ -69,6 +76,10 @@ class Source(Protocol):
 
     def committed(self, path: str) -> bytes | None:
         """A working tree's file as HEAD has it: empty bytes where HEAD lacks it, None where there is no HEAD to ask."""
+        ...
+
+    def unseen(self) -> Unseen:
+        """What a person may have expected to be read. Costs a look at the whole folder."""
         ...
 
     def close(self) -> None:

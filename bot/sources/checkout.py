@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.errors import RingfenceError
 from bot.names import RepoName
-from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError
+from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError, Unseen
 from bot.sources.git import Objects, read_objects, settings_of, start
 
 __all__ = ["Checkout", "read_beneath"]
@@ -148,10 +148,16 @@ class Checkout:
         if self._oids is not None:
             return ("120000" if path in self._links else "", self._oids.get(path, ""))
         out, dirty = self._ask()
-        at = out.find(b"\t" + os.fsencode(path) + b"\0")
-        if at < 0:
+        # A path may hold a tab: what stands before the first one of its line is mode, id and stage.
+        name, at = b"\t" + os.fsencode(path) + b"\0", -1
+        head = b""
+        while (at := out.find(name, at + 1)) >= 0:
+            head = out[out.rfind(b"\0", 0, at) + 1 : at]
+            if b"\t" not in head:
+                break
+        else:
             return "", ""
-        mode, oid, stage = out[out.rfind(b"\0", 0, at) + 1 : at].decode().split(" ")
+        mode, oid, stage = head.decode().split(" ")
         plain = stage == "0" and path not in dirty and not self._disk
         return mode, oid if plain and mode.startswith("100") else ""
 
@@ -225,6 +231,15 @@ class Checkout:
     def committed(self, path: str) -> bytes | None:
         full = (Path(self._root) / path).relative_to(self._top).as_posix()
         return self._objects.read(f"HEAD:{full}") or b""
+
+    def unseen(self) -> Unseen:
+        here = {entry.path for entry in self.entries()}
+        others, _ = start(self._root, ["ls-files", "--others", "--exclude-standard", "-z"], quiet=True).communicate()
+        head, _ = start(self._root, ["ls-tree", "-r", "-z", "--name-only", "HEAD"], quiet=True).communicate()
+        return Unseen(
+            untracked=others.count(b"\0"),
+            absent=sum(1 for path in os.fsdecode(head).split("\0") if path and path not in here),
+        )
 
     def close(self) -> None:
         self._objects.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bot.names import RepoName
-from bot.sources.base import Entry, LinkedError, MissingObjectError, State
+from bot.sources.base import Entry, LinkedError, MissingObjectError, State, Unseen
 from bot.sources.git import Objects, git, read_objects, resolve_revision, settings_of
 
 __all__ = ["Commit"]
@@ -33,14 +33,15 @@ class Commit:
     def entries(self) -> list[Entry]:
         if self._oids is not None:
             return self._entries
-        tree = self.revision if not self._prefix else f"{self.revision}:{self._prefix.rstrip('/')}"
-        out = git(self._where, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", tree)
+        below = ["--", self._prefix] if self._prefix else []  # a folder that the commit lacks is empty
+        out = git(self._where, "ls-tree", "-r", "-z", "--full-tree", self.revision, *below)
         entries: list[Entry] = []
         for line in os.fsdecode(out).split("\0"):
             if not line:
                 continue
             head, path = line.split("\t", 1)
             mode, kind, oid = head.split(" ")
+            path = path.removeprefix(self._prefix)
             entries.append(
                 Entry(path, oid, "link" if mode == "120000" else "submodule" if kind == "commit" else "file")
             )
@@ -72,6 +73,9 @@ class Commit:
 
     def committed(self, path: str) -> bytes | None:
         return None
+
+    def unseen(self) -> Unseen:
+        return Unseen()
 
     def close(self) -> None:
         self._objects.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bot.names import RepoName
-from bot.sources.base import Entry, MissingObjectError, TooLargeError
+from bot.sources.base import Entry, MissingObjectError, TooLargeError, Unseen
 from bot.sources.checkout import read_beneath
 
 __all__ = ["Folder", "Memory"]
@@ -62,6 +62,9 @@ class Folder:
     def committed(self, path: str) -> bytes | None:
         return None
 
+    def unseen(self) -> Unseen:
+        return Unseen()
+
     def close(self) -> None:
         return None
 
@@ -96,6 +99,9 @@ class Memory:
 
     def committed(self, path: str) -> bytes | None:
         return None
+
+    def unseen(self) -> Unseen:
+        return Unseen()
 
     def close(self) -> None:
         return None

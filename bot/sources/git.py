@@ -18,6 +18,7 @@ __all__ = [
     "Settings",
     "bare_repository_of",
     "git",
+    "ignoring",
     "read_objects",
     "repository_of",
     "resolve_revision",
@@ -146,6 +147,14 @@ def resolve_revision(where: Path, revision: str) -> str:
             where=str(where),
             remedy="Fetch it first (a shallow clone may lack it: git fetch --unshallow), or name another.",
         ) from None
+
+
+def ignoring(where: Path, name: str) -> str:
+    """The line (``.gitignore:3``) that hides a file of a directory from git; empty where none does, or without git."""
+    process = start(where, ["check-ignore", "--verbose", "--", name], quiet=True)
+    out, _ = process.communicate()
+    # source:line:pattern<tab>path
+    return ":".join(os.fsdecode(out).split(":")[:2]) if process.returncode == 0 else ""
 
 
 def read_objects(where: str | os.PathLike[str], names: Iterable[str]) -> Iterator[bytes | None]:

@@ -11,21 +11,26 @@ from bot.sources.commit import Commit
 from bot.sources.folder import Folder
 from bot.sources.git import bare_repository_of, repository_of
 
-__all__ = ["POLICY_FILE", "has_policy", "open_source", "root_of_path"]
+__all__ = ["POLICY_FILE", "folder_at", "has_policy", "open_source", "root_of_path"]
 
 POLICY_FILE = "ringfence.toml"
 
 
-def open_source(path: Path, *, revision: str | None = None, disk: bool = False) -> Source:
-    """The source behind a path: its git work tree, the folder itself where that holds a ``ringfence.toml``,
-    a bare repository, or a plain folder outside git. ``revision`` reads a commit instead, without a checkout."""
+def folder_at(path: Path) -> Path:
+    """A folder that is there, resolved. Raises `RingfenceError` for anything else."""
     if not path.exists():
         raise RingfenceError(
             "there is no such folder", where=str(path), remedy="Name a folder that holds a repository."
         )
     if not path.is_dir():
         raise RingfenceError("this is a file", where=str(path), remedy="Name the folder that holds it.")
-    path = path.resolve()
+    return path.resolve()
+
+
+def open_source(path: Path, *, revision: str | None = None, disk: bool = False) -> Source:
+    """The source behind a path: its git work tree, the folder itself where that holds a ``ringfence.toml``,
+    a bare repository, or a plain folder outside git. ``revision`` reads a commit instead, without a checkout."""
+    path = folder_at(path)
     top = repository_of(path)
     if top is None:
         bare = bare_repository_of(path)

@@ -13,7 +13,7 @@ import msgspec
 
 from bot.factcache import FactCache
 from bot.names import RepoName
-from bot.sources.base import Entry, LinkedError, MissingObjectError, Source, State
+from bot.sources.base import Entry, LinkedError, MissingObjectError, Source, State, Unseen
 
 __all__ = ["Remembered"]
 
@@ -114,6 +114,9 @@ class Remembered:
 
     def committed(self, path: str) -> bytes | None:
         return None
+
+    def unseen(self) -> Unseen:
+        return Unseen()
 
     def close(self) -> None:
         if self._source is not None:

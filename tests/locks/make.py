@@ -1,10 +1,12 @@
 """Make the lockfile fixtures: the real package managers lock the projects of ``projects.py`` and judge their changes.
 
-    python tests/locks/make.py FOLDER [TOOL...]
+    python tests/locks/make.py FOLDER [--members] [TOOL...]
 
 FOLDER holds the package managers in ``node_modules``; what is missing is installed there with npm (see ``TOOLS``). They use the
 registry that the machine is configured for. Written are, for each tool, ``fixtures/TOOL/`` (the project with its lock),
-``installed.json`` in it (what Node then finds from each member) and ``verdicts.json`` (what the tool's frozen install said of each change), and in ``fixtures/versions.json`` the versions used. A registry's host is no fact worth keeping:
+``installed.json`` in it (what Node then finds from each member) and ``verdicts.json`` (what the tool's frozen install said of
+each change), in ``fixtures/members.json`` which lock a tool reads in a workspace member that has one of its own
+(``--members``: this alone), and in ``fixtures/versions.json`` the versions used. A registry's host is no fact worth keeping:
 every one is replaced by ``registry.example.test``, after the tool is done with the file.
 
 Not run by the tests. Takes some minutes.
@@ -166,16 +168,51 @@ def make(folder: Path, tool: str) -> None:
         (target / "verdicts.json").write_text(json.dumps(verdicts, indent=1, ensure_ascii=True) + "\n")
 
 
+def reads(folder: Path, tool: str) -> str:
+    """Which lock a frozen install in a workspace member reads, where both have one: the ``workspace``'s, which fits, or
+    the member's ``own``, which does not."""
+    lock = LOCKS[tool.rstrip("0123456789")]
+    app = {"name": "app", "version": "1.0.0", "dependencies": {"ms": "2.1.2"}}
+    stale = {"package.json": json.dumps(app)}
+    mono = {
+        "package.json": json.dumps({"name": "mono", "private": True, "workspaces": ["packages/*"]}),
+        "packages/app/package.json": json.dumps(app | {"dependencies": {"ms": "2.1.3"}}),
+    }
+    if tool.startswith("pnpm"):
+        mono["pnpm-workspace.yaml"] = "packages: ['packages/*']\n"
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, files in (("stale", stale), ("mono", mono)):
+            # An empty lock tells yarn 4 where a project begins.
+            write(files | ({lock: ""} if tool == "yarn4" else {}), Path(scratch) / name)
+            done = run(folder, tool, Path(scratch) / name, frozen=False)
+            if done.returncode or not (Path(scratch) / name / lock).is_file():
+                raise SystemExit(f"{tool}: {done.stdout}{done.stderr}")
+        member = Path(scratch) / "mono/packages/app"
+        shutil.copy(Path(scratch) / "stale" / lock, member / lock)
+        found = "own" if run(folder, tool, member, frozen=True).returncode else "workspace"
+        print(tool, "reads", found, flush=True)
+        return found
+
+
 def main() -> None:
     folder = Path(sys.argv[1]).resolve()
-    tools = sys.argv[2:] or list(TOOLS)
+    alone = "--members" in sys.argv
+    tools = [tool for tool in sys.argv[2:] if not tool.startswith("-")] or list(TOOLS)
     folder.mkdir(parents=True, exist_ok=True)
     missing = [f"{tool}@npm:{TOOLS[tool]}" for tool in tools if not (folder / "node_modules" / tool).is_dir()]
     if missing:
         # bun and pnpm 12 put their binary in place with a script of their own.
         subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--save-exact", *missing], cwd=folder, check=True)
+    members = HERE / "members.json"
+    read = json.loads(members.read_text()) if members.is_file() else {}
     for tool in tools:
-        make(folder, tool)
+        if not alone:
+            make(folder, tool)
+        if tool != "npm6":  # npm had no workspaces then
+            read[tool] = reads(folder, tool)
+    members.write_text(json.dumps(read, indent=1, sort_keys=True) + "\n")
+    if alone:
+        return
     known = HERE / "versions.json"
     versions = json.loads(known.read_text()) if known.is_file() else {}
     versions |= {

@@ -156,6 +156,39 @@ def _drop_member(files: Files) -> None:
     edit(files, "packages/a/package.json", lambda value: value["dependencies"].pop("b"))
 
 
+def _foreign(tool: str, name: str, spec: str) -> Change:
+    """An override of a direct dependency in every place that the tool does not read."""
+    family = tool.rstrip("0123456789")
+    own = {
+        "npm": ["overrides"],
+        "pnpm": ["resolutions", "pnpm"] if tool != "pnpm12" else [],
+        "yarn": ["resolutions"],
+        "bun": ["overrides"],  # with them, bun leaves resolutions aside
+    }
+
+    def change(files: Files) -> None:
+        def apply(value: dict[str, Any]) -> None:
+            for field in {"overrides", "resolutions"} - set(own[family]):
+                value.setdefault(field, {})[name] = spec
+            if "pnpm" not in own[family]:
+                value["pnpm"] = {"overrides": {name: spec}}
+
+        edit(files, "package.json", apply)
+        if family == "pnpm" and tool != "pnpm12":
+            # pnpm 9 and earlier do not read it; pnpm 10 not where the manifest has overrides.
+            files["pnpm-workspace.yaml"] += f"overrides:\n  {name}: {spec}\n"
+
+    return change
+
+
+def _both(*changes: Change) -> Change:
+    def change(files: Files) -> None:
+        for one in changes:
+            one(files)
+
+    return change
+
+
 def changes(tool: str) -> dict[str, Change]:
     """What a person might do to the project and forget the lock, by name."""
     family = tool.rstrip("0123456789")
@@ -185,6 +218,10 @@ def changes(tool: str) -> dict[str, Change]:
         "path-version-changed": _set("loc/package.json", "version", to="9.1.0"),
         "to-git": _set(root, "dependencies", "debug", to="github:acme/debug#1234567890123456789012345678901234567890"),
         "to-tag": _set(root, "dependencies", "ms", to="latest"),
+        "foreign-override": _foreign(tool, "debug", "2.6.8"),
+        "foreign-override-excuses-nothing": _both(
+            _set(root, "dependencies", "debug", to="2.6.8"), _foreign(tool, "debug", "2.6.9")
+        ),
     }
     if tool != "npm6":
         found |= {

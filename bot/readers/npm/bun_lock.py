@@ -1,4 +1,4 @@
-"""``bun.lock``: bun's text lockfile, versions 0, 1 and 2.
+"""``bun.lock``: bun's text lockfile, versions 0 to 3 (3 is 2 with overrides for one parent).
 
 JSON with trailing commas and comments. ``workspaces`` holds each member's dependencies as its manifest writes them;
 ``packages`` maps the path by which a package is reached (``parent/child`` where it is not hoisted) to a tuple whose
@@ -40,11 +40,11 @@ def read_bun_lock(path: str, data: bytes) -> Lock:
     if type(document) is not dict or "lockfileVersion" not in document:
         raise ReadError("malformed", "this is no bun.lock: it has no `lockfileVersion`", line=1)
     version = document["lockfileVersion"]
-    if isinstance(version, bool) or version not in (0, 1, 2):
+    if isinstance(version, bool) or version not in (0, 1, 2, 3):
         raise ReadError(
             "unsupported-format",
-            f"bun.lock version {(as_text(version) or '?')[:40]} is not known (0, 1 and 2 are)",
-            remedy="Update Ringfence, or write the lockfile with a bun that writes version 1 or 2.",
+            f"bun.lock version {(as_text(version) or '?')[:40]} is not known (0 to 3 are)",
+            remedy="Update Ringfence, or write the lockfile with a bun that writes version 1, 2 or 3.",
         )
     workspaces = document.get("workspaces")
     packages = document.get("packages", {})

@@ -11,7 +11,16 @@ from bot.facts.manifest import Kind, Override
 from bot.model import Place
 from bot.readers.npm.spec import classify, split_name
 
-__all__ = ["extensions", "npm_overrides", "peer_rules", "pnpm_overrides", "resolutions", "string_items", "table"]
+__all__ = [
+    "extensions",
+    "npm_overrides",
+    "override_target",
+    "peer_rules",
+    "pnpm_overrides",
+    "resolutions",
+    "string_items",
+    "table",
+]
 
 _EXTENSION_FIELDS = ("dependencies", "optionalDependencies", "peerDependencies")
 
@@ -63,10 +72,11 @@ def pnpm_overrides(
 ) -> Iterator[Override]:
     """pnpm's flat overrides: ``parent@range>child@range``."""
     for selector, spec in string_items(value):
-        yield _override(path, (*pointer, selector), field, selector, _pnpm_target(selector), spec, declared)
+        yield _override(path, (*pointer, selector), field, selector, override_target(selector), spec, declared)
 
 
-def _pnpm_target(selector: str) -> str:
+def override_target(selector: str) -> str:
+    """The package that a flat selector changes: ``b`` in ``a@1>b@2``."""
     # The delimiter is a ">" that follows neither a space nor another operator: foo@>1>bar.
     for index in range(len(selector) - 1, 0, -1):
         if selector[index] == ">" and selector[index - 1] not in " |@":
@@ -78,7 +88,7 @@ def resolutions(path: str, pointer: tuple[str, ...], value: object, declared: Ma
     """yarn's ``resolutions``: ``a/**/b``, ``@s/a@npm:1/b``."""
     for selector, spec in string_items(value):
         # pnpm and bun read this table as well, so pnpm's selectors are met here too.
-        target = _pnpm_target(selector) if ">" in selector else _yarn_target(selector)
+        target = override_target(selector) if ">" in selector else _yarn_target(selector)
         yield _override(path, (*pointer, selector), pointer[-1], selector, target, spec, declared)
 
 
@@ -138,7 +148,7 @@ def peer_rules(path: str, field: str, pointer: tuple[str, ...], value: object) -
     rules = table(value)
     for selector, spec in string_items(rules.get("allowedVersions")):
         inner = (*pointer, "allowedVersions", selector)
-        yield _override(path, inner, f"{field}.allowedVersions", selector, _pnpm_target(selector), spec, {})
+        yield _override(path, inner, f"{field}.allowedVersions", selector, override_target(selector), spec, {})
     for kind in ("ignoreMissing", "allowAny"):
         names = rules.get(kind)
         for index, name in enumerate(names if isinstance(names, list) else ()):

@@ -9,7 +9,7 @@ from bot.facts.manifest import Declaration, Kind
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, RepoName, compile_pattern, find_word, join, split_specifier
 from bot.policy import Policy, Side
-from bot.repo import Repo
+from bot.repo import Repo, Root
 from bot.rule import AskParsed, Known, Pending, Rule, RuleSide, Unknown
 from bot.text import Public, Text
 
@@ -39,25 +39,23 @@ def _manifests(repo: Repo, policy: Policy, verdict: Verdict) -> None:
             verdict.counts["declarations"] += 1
             name = _private_source(repo, policy, declaration)
             if name is not None:
-                verdict.hits.append(
-                    _hit(policy, declaration.place, f"{declaration.field}.{declaration.local}", name, "depends on")
-                )
+                subject = f"{declaration.field}.{declaration.local}"
+                verdict.hits.append(_hit(repo, policy, declaration.place, subject, name, "depends on"))
         for override in manifest.overrides:
             verdict.counts["declarations"] += 1
-            if _is_private(repo, policy, override.target):
-                verdict.hits.append(
-                    _hit(policy, override.place, f"{override.field}.{override.selector}", override.target, "overrides")
-                )
+            if _is_private(repo, policy, override.place.path, override.target):
+                subject = f"{override.field}.{override.selector}"
+                verdict.hits.append(_hit(repo, policy, override.place, subject, override.target, "overrides"))
         for script in manifest.scripts:
             verdict.counts["scripts"] += 1
             name = _run_by(policy, script.text)
             if name is not None:
-                verdict.hits.append(_hit(policy, script.place, f"scripts.{script.name}", name, "runs"))
+                verdict.hits.append(_hit(repo, policy, script.place, f"scripts.{script.name}", name, "runs"))
 
 
 def _private_source(repo: Repo, policy: Policy, declaration: Declaration) -> str | None:
     for name in dict.fromkeys((declaration.name, declaration.local)):
-        if _is_private(repo, policy, name):
+        if _is_private(repo, policy, declaration.path, name):
             return name
     if declaration.kind in (Kind.GIT, Kind.URL):
         return _private_repository(policy, declaration.effective)
@@ -108,13 +106,34 @@ def _run_by(policy: Policy, script: str) -> str | None:
     return None
 
 
-def _is_private(repo: Repo, policy: Policy, name: str) -> bool:
-    """A package that policy calls private: by its name, or as a member of this repository."""
+def _is_private(repo: Repo, policy: Policy, path: str, name: str) -> bool:
+    """A package that policy calls private: by its name, or as the member of this repository that a file gets by it."""
     if policy.side_of_package(PackageName.npm(name)) is Side.PRIVATE:
         return True
+    root = _private_member(repo, policy, name)
+    # A scope has one owner. Without one the name may be a public package's, too: `web`, `tap`.
+    return root is not None and (name.startswith("@") or _answers(repo, path, name, root))
+
+
+def _private_member(repo: Repo, policy: Policy, name: str) -> Root | None:
     root = repo.root_named(name)
     # Only what policy states: an unmatched member counts as private for its own imports, not as a secret.
-    return root is not None and repo.stated_side(policy, root) is Side.PRIVATE
+    return root if root is not None and repo.stated_side(policy, root) is Side.PRIVATE else None
+
+
+def _answers(repo: Repo, path: str, name: str, root: Root) -> bool:
+    """Whether a file gets this member by its name, and no registry's package: as the lock says, else as an install would."""
+    from bot.readers.npm.semver import satisfies
+
+    pin = repo.pin(path, name)
+    if pin is not None and (pin.root is not None or pin.entry is not None):
+        return pin.root is not None and pin.root.directory == root.directory
+    manifest = repo.manifest_of(path)
+    declaration = repo.declared(manifest.directory if manifest is not None else "", name)
+    if declaration is None or root.workspace is None or repo.workspace_of(declaration.path) != root.workspace:
+        return False
+    version = root.manifest.version if root.manifest is not None else None
+    return declaration.name == name and satisfies(version or "", declaration.effective)
 
 
 # -- locks ---------------------------------------------------------------------------------------
@@ -134,7 +153,7 @@ def _locks(repo: Repo, policy: Policy, verdict: Verdict) -> None:
             if named or entry.source in _REPOSITORIES:
                 name = entry.name if named else _locked(policy, entry)
                 if name is not None and entry.source is not Source.WORKSPACE:
-                    verdict.hits.append(_hit(policy, lock.place(entry), entry.key, name, "locks"))
+                    verdict.hits.append(_hit(repo, policy, lock.place(entry), entry.key, name, "locks"))
 
 
 _REPOSITORIES = (Source.GIT, Source.URL)
@@ -169,7 +188,7 @@ def _imports(repo: Repo, policy: Policy, known: Known, verdict: Verdict) -> None
             if parts is None:
                 continue
             verdict.counts["candidate imports"] += 1
-            if not _is_private(repo, policy, parts[0]):
+            if not _is_private(repo, policy, path, parts[0]):
                 continue
             parsed = known(AskParsed(path))
             if isinstance(parsed, Pending):
@@ -179,13 +198,20 @@ def _imports(repo: Repo, policy: Policy, known: Known, verdict: Verdict) -> None
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            if any(found.start == candidate.start for found in parsed.imports):
+            if parsed.at(candidate.start) is not None:
                 place = Place(path, start=candidate.start, end=candidate.end)
-                verdict.hits.append(_hit(policy, place, candidate.specifier, parts[0], "imports"))
+                verdict.hits.append(_hit(repo, policy, place, candidate.specifier, parts[0], "imports"))
 
 
-def _hit(policy: Policy, place: Place, subject: str, name: str, verb: str) -> Hit:
+def _hit(repo: Repo, policy: Policy, place: Place, subject: str, name: str, verb: str) -> Hit:
     params: dict[str, Text] = {"name": policy.text(name), "verb": Public(verb)}
+    root = _private_member(repo, policy, name)
+    member: tuple[Evidence, ...] = ()
+    if root is not None and root.manifest is not None:
+        at = {"manifest": policy.text(root.manifest.path)}
+        called = Place(root.manifest.path, ("name",))
+        text = "{name} is the member of {manifest}, which is private by policy"
+        member = (Evidence(kind="repository", text=text, params=params | at, place=called),)
     return Hit(
         place=place,
         subject=subject,
@@ -194,6 +220,7 @@ def _hit(policy: Policy, place: Place, subject: str, name: str, verb: str) -> Hi
         params=params,
         evidence=(
             Evidence(kind="source", text="{name} is named here", params=params, place=place),
+            *member,
             *policy.evidence("private.packages", "private.names", "private.members", "private.repositories"),
         ),
     )

@@ -45,6 +45,11 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         directories = governed.get(id(lock))
         if directories is None:
             verdict.counts["locks that govern nothing"] += 1
+            preferred = repo.governs.get(lock.directory)
+            if preferred is not None and preferred.directory != lock.directory:
+                if found := _compared(repo, lock, [lock.directory]):
+                    verdict.hits.append(_unread(lock, preferred, found[0]))
+                continue
             preferred = rivals.get(id(lock))
             # Where the manifest names its package manager, that one reads its own lock and no other.
             if preferred is not None and not _manager(repo, lock.directory):
@@ -108,7 +113,7 @@ def _compared(repo: Repo, lock: Lock, directories: list[str], counts: dict[str, 
     if _is_hooked(lock):
         return []
     versions = {r.manifest.name: r.manifest.version for r in repo.roots if r.manifest and r.manifest.name}
-    overrides, catalogs, patched = _of_root(repo, lock)
+    overrides, catalogs = _of_root(repo, lock)
     found: list[Drift] = []
     for directory in directories:
         manifest = repo.manifest_at(directory)
@@ -119,7 +124,9 @@ def _compared(repo: Repo, lock: Lock, directories: list[str], counts: dict[str, 
         if counts is not None:
             counts["manifests"] += 1
         found += drift(lock, manifest, manifest.declarations, versions, overrides)
-    found += drift_of_root(lock, repo.manifest_at(lock.directory), overrides, catalogs, patched)
+    found += drift_of_root(
+        lock, repo.manifest_at(lock.directory), overrides, catalogs, manager=_manager(repo, lock.directory)
+    )
     found += stale_members(lock, {manifest.directory for manifest in repo.manifests})
     return found
 
@@ -140,22 +147,36 @@ def _stale(lock: Lock, preferred: Lock, first: Drift) -> Hit:
     )
 
 
-def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]], list[tuple[str, str]]]:
-    """What the root of a lock says about overrides, catalogs and patches, from its manifest and its workspace file."""
+def _unread(lock: Lock, preferred: Lock, first: Drift) -> Hit:
+    params: dict[str, Text] = {"lock": Public(lock.path), "preferred": Public(preferred.path)}
+    return Hit(
+        place=Place(lock.path),
+        subject="read by nobody",
+        fold="locks that no install reads",
+        message="{lock} does not fit the manifest, and no install in the workspace reads it: {preferred} governs",
+        remedy="Delete it. Where this member is also installed on its own, bring it up to date instead.",
+        params=params,
+        severity=Severity.WARNING,
+        related=(("does not fit", first.manifest),),
+        evidence=(
+            Evidence(kind="lock", text="the workspace's lock stands here", params=params, place=Place(preferred.path)),
+        ),
+    )
+
+
+def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mapping[str, str]]]:
+    """What the root of a lock says about overrides and catalogs, in its manifest and its workspace file."""
     overrides: list[Override] = []
     catalogs: dict[str, Mapping[str, str]] = {}
-    patched: list[tuple[str, str]] = []
     manifest = repo.manifest_at(lock.directory)
     if manifest is not None:
         overrides += manifest.overrides
         catalogs |= manifest.catalogs
-        patched += manifest.patched
     for workspace in repo.pnpm_workspaces:
         if workspace.directory == lock.directory:
             overrides += workspace.overrides
             catalogs |= workspace.catalogs
-            patched += workspace.patched
-    return overrides, catalogs, patched
+    return overrides, catalogs
 
 
 def _hits(lock: Lock, found: list[Drift], policy: Policy) -> list[Hit]:

@@ -149,7 +149,7 @@ def _against_registry(
             reason=answer.reason,
             subject=subject,
             detail=f"its integrity could not be compared: {answer.detail}",
-            remedy="Run again when the registry answers.",
+            remedy=answer.remedy,
             path=lock.path,
         )
         return "unknown", None
@@ -217,6 +217,8 @@ def _same_integrity(locked: str | None, answer: Released) -> bool | None:
     """True or False where the two can be compared, None where they share no algorithm."""
     if not locked:
         return None
+    if locked.startswith("sha512-") and locked in (answer.integrity or "").split():
+        return True  # as nearly all are: the strongest algorithm, and the same digest
     registry: dict[str, set[str]] = {}
     for token in (answer.integrity or "").split():
         algorithm, _, digest = token.partition("-")

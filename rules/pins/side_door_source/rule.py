@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from bot.doors import Door, Way, door, override_door, overrides_in_force, packed
-from bot.facts.lock import Source
+from bot.facts.lock import Lock, LockEntry, Source
 from bot.facts.manifest import Declaration, Kind, Override
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName
@@ -20,6 +22,8 @@ _WORDS = {
     Way.URL: "an archive at a URL",
     Way.WORKSPACE: "the workspace's own copy",
 }
+# How many places that use a disguised copy a finding lists.
+_SHOWN = 10
 # Archives in such folders of an open repository are what its tests unpack.
 _FIXTURES = frozenset({"__tests__", "test", "tests", "fixtures", "__fixtures__", "examples"})
 
@@ -54,6 +58,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         found = override_door(repo, policy, override)
         if found is not None:
             verdict.hits.append(_override_hit(override, found, policy))
+    verdict.hits += _disguised(repo, policy)
     for path in sorted(p for p in repo.paths if p.endswith((".tgz", ".tar.gz"))):
         archived = packed(path.rpartition("/")[2], policy)
         if archived is None:
@@ -72,6 +77,52 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             )
         )
     return verdict
+
+
+def _disguised(repo: Repo, policy: Policy) -> Iterator[Hit]:
+    """Private members under the name of a package that a lock of this repository has from the registry.
+
+    Such a member is no open package, and no rule asks for its name: without a word, neither would be judged.
+    """
+    members = {
+        root.package.name: root.manifest
+        for root in repo.roots
+        if root.manifest is not None and root.package is not None
+        if root.manifest.private and not root.manifest.template
+        if policy.side_of_package(root.package) is Side.OPEN and not repo.is_open(policy, root.package)
+        if repo.side_of(policy, root.manifest.path) is Side.PRIVATE
+    }
+    released: dict[str, tuple[Lock, LockEntry]] = {}
+    for lock in repo.locks if members else ():
+        for entry in lock.entries:
+            if entry.name in members and entry.source is Source.REGISTRY:
+                released.setdefault(entry.name, (lock, entry))
+    for name, (lock, entry) in released.items():
+        params: dict[str, Text] = {"package": policy.text(name), "lock": Public(lock.path)}
+        consumers = [
+            declaration.place
+            for _, declaration in repo.declarations()
+            if declaration.name == name and declaration.kind in (Kind.WORKSPACE, Kind.PATH)
+        ]
+        yield Hit(
+            place=Place(members[name].path, ("name",)),
+            subject=f"disguised {name}",
+            message="{package} is a private member here, and {lock} has a package of that name from the registry: "
+            "nobody can tell a copy from the released one",
+            remedy="Delete the copy and pin the released version, or give the member a name of its own. "
+            "Where the name is private, say so in [private] packages.",
+            params=params,
+            related=(
+                ("from the registry", lock.place(entry)),
+                *(("the workspace's own is used here", place) for place in consumers[:_SHOWN]),
+            ),
+            evidence=(
+                Evidence(
+                    kind="lock", text="{lock} has {package} from the registry", params=params, place=lock.place(entry)
+                ),
+                *policy.evidence("open.packages"),
+            ),
+        )
 
 
 def _words(found: Door, spec: str, policy: Policy) -> tuple[str, str, dict[str, Text]]:
@@ -126,8 +177,29 @@ def _hit(repo: Repo, declaration: Declaration, found: Door, policy: Policy, know
             Evidence(
                 kind="declaration", text="{package} is declared as {spec}", params=params, place=declaration.place
             ),
+            *(_link(repo, declaration, policy) if found.way is Way.LINKED else ()),
         ),
     )
+
+
+def _link(repo: Repo, declaration: Declaration, policy: Policy) -> tuple[Evidence, ...]:
+    """The member that answers a pin, and the lock that makes it so."""
+    pin = repo.pin(declaration.path, declaration.local)
+    if pin is None or pin.root is None or pin.root.manifest is None or pin.lock is None:
+        return ()
+    manifest = pin.root.manifest
+    params = {"member": policy.text(manifest.path), "version": policy.text(manifest.version or "no version")}
+    member = Evidence(
+        kind="repository",
+        text="the workspace has it at {version} in {member}",
+        params=params,
+        place=Place(manifest.path, ("version",) if manifest.version else ("name",)),
+    )
+    lock = Evidence(kind="lock", text="the lock links it", place=pin.lock.place(pin.entry) if pin.entry else None)
+    if pin.entry is None:
+        text = "{lock} is a lock of yarn 1, which links a member that satisfies what is asked for"
+        lock = Evidence(kind="lock", text=text, params={"lock": Public(pin.lock.path)}, place=Place(pin.lock.path))
+    return member, lock
 
 
 def _override_hit(override: Override, found: Door, policy: Policy) -> Hit:

@@ -48,7 +48,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            if not any(found.start == candidate.start for found in parsed.imports):  # type: ignore[union-attr]
+            if parsed.at(candidate.start) is None:  # type: ignore[union-attr]
                 continue
             verdict.counts["confirmed"] += 1
             key = (manifest.path, local)

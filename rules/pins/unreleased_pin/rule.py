@@ -50,7 +50,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     reason=answer.reason,
                     subject=f"{package}@{version}",
                     detail=f"nobody could say whether it was released: {answer.detail}",
-                    remedy="Run again when the registry answers.",
+                    remedy=answer.remedy,
                 )
             )
         elif isinstance(answer, Released | Absent) and answer.mirrored and not enough:
@@ -79,8 +79,7 @@ def _is_siblings(repo: Repo, policy: Policy, declaration: Declaration) -> bool:
     sibling = repo.root_named(declaration.name)
     if sibling is None or sibling.manifest is None or declaration.version is None:
         return False
-    own = repo.root_of(declaration.path)
-    if sibling.workspace is None or own.workspace != sibling.workspace:
+    if sibling.workspace is None or repo.workspace_of(declaration.path) != sibling.workspace:
         return False
     there = f"{sibling.directory}/package.json" if sibling.directory else "package.json"
     if repo.side_of(policy, declaration.path) is not repo.side_of(policy, there):

@@ -63,12 +63,11 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                 continue
             verdict.counts["candidate imports"] += 1
             if pin is None or (pin.root is None and pin.version is None):
-                if repo.manifest_of(path) is not None and subpath != ".":
-                    problem = _no_version(path, local)
-                    # What only looks like an import needs no version.
-                    if problem.subject not in problems and _is_import(known(AskParsed(path)), candidate):
-                        verdict.counts["without a version"] += 1
-                        problems[problem.subject] = problem
+                judged = repo.manifest_of(path) is not None and subpath != "."
+                # What only looks like an import needs no version.
+                if judged and _is_import(known(AskParsed(path)), candidate):
+                    verdict.counts["without a version"] += 1
+                    problems[f"{candidate.specifier} in {path}"] = _no_version(path, candidate.specifier, local)
                 continue
             surface = _surface(pin, policy, known, problems, surfaces)
             if surface is None:
@@ -86,7 +85,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if isinstance(parsed, Unknown):
                 problems[path] = NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 continue
-            confirmed = next((found for found in parsed.imports if found.start == candidate.start), None)
+            confirmed = parsed.at(candidate.start)
             if confirmed is None:
                 continue
             verdict.counts["confirmed"] += 1
@@ -100,7 +99,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
 def _is_import(parsed: ParsedFile | Unknown | Pending, candidate: Import) -> bool:
     """Whether a parser confirms a candidate; a file that it cannot read may well hold the import."""
     if isinstance(parsed, ParsedFile):
-        return any(found.start == candidate.start for found in parsed.imports)
+        return parsed.at(candidate.start) is not None
     return isinstance(parsed, Unknown)
 
 
@@ -112,10 +111,10 @@ def _own(repo: Repo, path: str, local: str) -> Pin | None:
     return None
 
 
-def _no_version(path: str, local: str) -> NotChecked:
+def _no_version(path: str, specifier: str, local: str) -> NotChecked:
     return NotChecked(
         reason="no-version",
-        subject=f"{local} in {path.rpartition('/')[0] or '.'}",
+        subject=specifier,
         detail=f"no lock and no exact declaration says which version of {local} is imported",
         remedy=f"Declare {local} with one released version, and commit the lockfile.",
         path=path,
@@ -174,7 +173,7 @@ def _surface(
             reason=published.reason,
             subject=subject,
             detail=f"its exports could not be read: {published.detail}",
-            remedy="Run again when the registry answers.",
+            remedy=published.remedy,
         )
     elif isinstance(published, Absent):
         problems[subject] = NotChecked(

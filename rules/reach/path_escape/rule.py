@@ -56,7 +56,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            confirmed = next((i for i in parsed.imports if i.start == candidate.start), None)
+            confirmed = parsed.at(candidate.start)
             if confirmed is not None and (relative or _on_disk(specifier, confirmed.kind)):
                 verdict.counts["confirmed"] += 1
                 verdict.hits.append(_hit(repo, policy, path, confirmed, found))

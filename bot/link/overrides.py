@@ -1,0 +1,78 @@
+"""Which overrides a package manager reads, and which of them its lock says are in force.
+
+Tried with the real ones (``tests/locks/fixtures/*/verdicts.json`` has what their frozen installs said of the others' fields):
+
+- npm: ``overrides`` of the root's manifest.
+- yarn: ``resolutions``.
+- bun: ``overrides``, and ``resolutions`` where there are none.
+- pnpm up to 9: the manifest's ``resolutions`` and, over them, ``pnpm.overrides``. pnpm 10 the same, and where there are none of these
+  ``overrides`` in ``pnpm-workspace.yaml``. pnpm 11 and later that file alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from bot.facts.lock import Lock
+from bot.facts.manifest import Override
+from bot.readers.npm.overrides import override_target
+
+__all__ = ["in_force", "key_in_lock", "readings"]
+
+_PNPM = re.compile(r"pnpm@\^?(\d+)")
+# The first lock of bun that can say which parent an override is for.
+_BUN_NESTED = 3
+
+
+def readings(lock: Lock, overrides: Iterable[Override], manager: str | None = None) -> list[list[Override]]:
+    """The overrides that the lock's package manager reads, of all that its root has. Several readings, the likeliest
+    first, where nobody says which version it is: ``manager`` is ``packageManager``'s value (pnpm 9 to 12 write the same format)."""
+    by_field: dict[str, dict[str, Override]] = {"overrides": {}, "resolutions": {}, "pnpm.overrides": {}, "yaml": {}}
+    for override in overrides:
+        field = "yaml" if override.place.path.endswith("pnpm-workspace.yaml") else override.field
+        if field in by_field and (field != "yaml" or override.field == "overrides"):
+            by_field[field][key_in_lock(lock, override.selector)] = override
+    if lock.format == "pnpm":
+        manifest = list((by_field["resolutions"] | by_field["pnpm.overrides"]).values())
+        return _of_pnpm(lock, manifest, list(by_field["yaml"].values()), manager)
+    if lock.format == "bun":
+        read = by_field["overrides"] or by_field["resolutions"]
+        nested = _number(lock.version) >= _BUN_NESTED
+        return [[override for selector, override in read.items() if nested or ">" not in selector]]
+    return [list(by_field["overrides" if lock.format == "npm" else "resolutions"].values())]
+
+
+def _of_pnpm(lock: Lock, manifest: list[Override], yaml: list[Override], manager: str | None) -> list[list[Override]]:
+    found = _PNPM.match(manager or "")
+    if _number(lock.version) < 9 or (found is not None and int(found[1]) <= 9):
+        return [manifest]
+    if found is not None:
+        return [manifest or yaml] if int(found[1]) == 10 else [yaml]
+    return [manifest or yaml, manifest, yaml]
+
+
+def _number(version: str) -> int:
+    head = version.partition(".")[0]
+    return int(head) if head.isdecimal() else 0
+
+
+def in_force(lock: Lock, overrides: Iterable[Override]) -> Iterator[tuple[str, str]]:
+    """Selector and target of the overrides that the lock was made with: what it records, or what its package manager reads."""
+    if lock.format in ("pnpm", "bun"):
+        yield from ((selector, override_target(selector)) for selector in lock.overrides)
+    else:
+        yield from ((override.selector, override.target) for override in readings(lock, overrides)[0])
+
+
+def key_in_lock(lock: Lock, selector: str) -> str:
+    """How a lock spells a selector. bun takes yarn's and npm's spellings and drops the ``**``: ``a/**/b`` is ``a>b``."""
+    if lock.format != "bun":
+        return selector
+    names: list[str] = []
+    for part in selector.replace(">", "/").split("/"):
+        if names and names[-1].startswith("@") and "/" not in names[-1]:
+            names[-1] += f"/{part}"
+        elif part != "**":
+            names.append(part)
+    return ">".join(names)
