@@ -13,7 +13,6 @@ from bot.facts.summary import Consumed, Member, RepoSummary
 from bot.model import NotChecked, Severity, Verdict
 from bot.names import PackageName, RepoName, compile_pattern
 from bot.policy import Policy, Side
-from bot.readers.npm.semver import compare, valid
 from bot.rule import Absent, AskLatest, Known, Latest, Pending, Rule, RuleSide, Unknown
 from bot.text import Private, Text
 
@@ -238,6 +237,8 @@ def home_of(halves: Sequence[tuple[Half, RepoName]], latest: Latest) -> tuple[Ha
     ``repository`` field is what is left as it was. Else it is the one that this field names, where no other has a newer version.
     Where the two disagree, a move may be under way, or checkouts are old.
     """
+    from bot.readers.npm.semver import compare, valid
+
     versions = {half.member.version for half, _ in halves}
     order = sorted(filter(valid, versions), key=cmp_to_key(compare))
     leaders = [(half, home) for half, home in halves if order and half.member.version == order[-1]]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from bot.fleet import FleetRule
+from bot.model import Severity
 from bot.rule import Rule
 
-__all__ = ["ALL", "FLEET", "LISTED", "PLANNED"]
+if TYPE_CHECKING:
+    from bot.fleet import FleetRule
+
+__all__ = ["ACROSS", "ALL", "FLEET", "LISTED", "PLANNED"]
 
 _RULES = (
     "identity.naming_pair",
@@ -26,7 +31,8 @@ _RULES = (
     "identity.waiver",
 )
 
-# Judged by an audit, over the summaries of many repositories. The first stands beside the rule of its name.
+# Judged by an audit, over the summaries of many repositories, and loaded for that alone. The first stands beside the
+# rule of its name.
 _FLEET = (
     "identity.naming_pair.halves",
     "fleet.missing_half.rule",
@@ -35,22 +41,33 @@ _FLEET = (
     "fleet.repository_mismatch.rule",
 )
 
+# What a policy must know of those that are no others' namesakes.
+ACROSS: Mapping[str, Severity] = {
+    "missing-half": Severity.WARNING,
+    "missing-core": Severity.WARNING,
+    "orphaned-half": Severity.WARNING,
+    "repository-mismatch": Severity.ERROR,
+}
+
 
 def _rule(name: str) -> Rule:
     rule: Rule = import_module(f"{__name__}.{name}.rule").RULE
     return rule
 
 
-def _fleet_rule(name: str) -> FleetRule:
-    rule: FleetRule = import_module(f"{__name__}.{name}").RULE
-    return rule
-
-
 ALL: tuple[Rule, ...] = tuple(_rule(name) for name in _RULES)
-FLEET: tuple[FleetRule, ...] = tuple(_fleet_rule(name) for name in _FLEET)
+if TYPE_CHECKING:
+    FLEET: tuple[FleetRule, ...]
+    LISTED: tuple[Rule | FleetRule, ...]  # each id once, for lists and pages
 
-# Each id once, for lists and pages.
-LISTED: tuple[Rule | FleetRule, ...] = (*ALL, *(rule for rule in FLEET if rule.id not in {r.id for r in ALL}))
+
+def __getattr__(name: str) -> tuple[Rule | FleetRule, ...]:
+    if name == "FLEET":
+        return tuple(import_module(f"{__name__}.{module}").RULE for module in _FLEET)
+    if name == "LISTED":
+        return (*ALL, *(rule for rule in __getattr__("FLEET") if rule.id in ACROSS))
+    raise AttributeError(name)
+
 
 # Rules that policies may already speak of and that this version does not have: listed as not run.
 PLANNED: tuple[str, ...] = (

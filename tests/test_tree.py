@@ -63,8 +63,9 @@ def test_no_file_holds_a_secret_or_a_path_of_a_machine() -> None:
 def test_every_rule_has_a_page_and_cases_on_both_sides() -> None:
     from bot.cases import cases_of
     from bot.pages import page
-    from bot.rules import LISTED
+    from bot.rules import ACROSS, ALL, LISTED
 
+    assert {rule.id: rule.severity for rule in LISTED if rule not in ALL} == dict(ACROSS)
     ids = [rule.id for rule in LISTED]
     assert len(ids) == len(set(ids)) >= 18
     for rule in LISTED:

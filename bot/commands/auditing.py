@@ -240,7 +240,6 @@ class _Worker:
             own = own_policy(self._options, source)
             policy, documents = self._policies.of(own, identity)
             self._outside.turn_to(policy)
-            opened = Opened(source=source, policy=policy, documents=documents)
             reader = _Reader(source, documents)
             judgement = judge_anew(source, policy, self._rules, self._cache, self._outside, self._progress)
             options = msgspec.structs.replace(self._options, again=self._again(target, commit))
@@ -252,6 +251,8 @@ class _Worker:
                 parsed=judgement.parsed,
                 seconds=round(time.monotonic() - began, 3),
             )
+            # In an organisation some repositories hold nothing for us (documents, other languages): nobody named them by mistake.
+            opened = Opened(source=source, policy=_allowing(policy, "nothing-to-judge"), documents=documents)
             report = report_of(opened, options, judgement, renderer, findings, None, measured)
             reader.remember(renderer.places)
         finally:
@@ -282,6 +283,12 @@ class _Worker:
         assert judgement.repo is not None  # noqa: S101  (it was judged anew)
         problems = judgement.judged.not_checked
         return summarise(judgement.repo, policy, problems, locate, label=target.label, info=target.info)
+
+
+def _allowing(policy: Policy, reason: str) -> Policy:
+    let_be = policy.tables.not_checked
+    more = msgspec.structs.replace(let_be, allow=(*let_be.allow, reason))
+    return msgspec.structs.replace(policy, tables=msgspec.structs.replace(policy.tables, not_checked=more))
 
 
 class _Reader:

@@ -17,7 +17,6 @@ from bot import __version__
 from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
-from bot.fleet import Fleet
 from bot.lastrun import LastRun
 from bot.load import Loaded, load, parse_many
 from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
@@ -39,7 +38,7 @@ from bot.rule import (
     Rule,
     Unknown,
 )
-from bot.rules import ALL, FLEET, PLANNED
+from bot.rules import ACROSS, PLANNED
 from bot.sources.base import LinkedError, MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
@@ -47,6 +46,7 @@ from bot.text import redact
 R = TypeVar("R", bound=Described)
 
 if TYPE_CHECKING:
+    from bot.fleet import Fleet
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
@@ -190,9 +190,7 @@ def policy_documents(
         overlay_file=given(overlay, "overlay", "the overlay"),
         open_patterns=options.open_patterns,
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
-        rule_ids=dict.fromkeys(PLANNED, Severity.ERROR)
-        | {rule.id: rule.severity for rule in FLEET}
-        | {rule.id: rule.severity for rule in rules},
+        rule_ids={**dict.fromkeys(PLANNED, Severity.ERROR), **ACROSS, **{rule.id: rule.severity for rule in rules}},
         identity=identity,
         folder=folder,
     )
@@ -281,8 +279,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         progress.clear()
         opened.source.close()
     measured = Summary(requests=requests, parsed=judgement.parsed, seconds=round(time.monotonic() - began, 3))
-    spoken_of = opened.policy.tables.rules
-    elsewhere = dict.fromkeys(rule.id for rule in FLEET if rule.id in spoken_of and rule.id not in {r.id for r in ALL})
+    elsewhere = [name for name in ACROSS if name in opened.policy.tables.rules]
     not_run = [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in elsewhere]
     report = report_of(opened, options, judgement, renderer, findings, known, measured, not_run)
     return Run(
@@ -306,7 +303,7 @@ def chosen_rules(only: Sequence[str], rules: Sequence[R]) -> list[R]:
             raise RingfenceError(
                 f"there is no rule {wanted!r}",
                 remedy="ringfence audit judges it, across repositories."
-                if wanted in {rule.id for rule in FLEET}
+                if wanted in ACROSS
                 else (f"Did you mean {near[0]!r}? " if near else "") + "ringfence rules lists them.",
             )
     return [rule for rule in rules if not only or rule.id in only]
