@@ -117,8 +117,6 @@ def read_shard(path: Path) -> Iterator[Line]:
     with open(path, "rb") as file:
         offset = 0
         for line in file:
-            if not line.endswith(b"\n"):
-                return
             try:
                 value = _DECODER.decode(line)
             except msgspec.MsgspecError:

@@ -264,6 +264,7 @@ def test_nothing_private_in_public(acme: Organisation, tmp_path: Path, monkeypat
     assert all(r["facts"] is None and r["report"] is None for r in hidden)
     assert hidden[1]["rules"]["missing-core"] == 1
     assert report["summary"]["hidden"] == 3
+    assert {f["repository"] for f in report["fleet"]} == {"open-ledgers"}
     assert report["pairs"][0]["private"] == ["private repository 1"]
     assert report["pairs"][0]["uses"] == []
     shown = [r for r in report["repositories"] if not r["hidden"]]
