@@ -34,7 +34,7 @@ from bot.commands.common import (
     chosen_rules,
     facts_directory,
     judge_anew,
-    own_policy,
+    own_file,
     policy_documents,
     report_of,
     screened,
@@ -149,10 +149,12 @@ class _Policies:
         self.base, self._documents = organisation_policy(options)
         self._shared: dict[tuple[str, ...], tuple[Policy, Mapping[str, bytes]]] = {}
 
-    def of(self, own: tuple[str, bytes] | None, identity: RepoName | None) -> tuple[Policy, Mapping[str, bytes]]:
-        """With the files that say it. Raises `bot.policy_file.PolicyError` for the repository's own file."""
+    def of(self, own: bytes | None, identity: RepoName | None) -> tuple[Policy, Mapping[str, bytes]]:
+        """With the files that say it. Raises `bot.policy_file.PolicyError` for the repository's ``own`` file."""
+        if own in self._documents.values():
+            own = None  # this repository keeps the organisation's policy: it says everything once
         if own is not None and self._options.policy is not None:
-            return policy_documents(self._options, own, identity, ALL)
+            return policy_documents(self._options, (POLICY_FILE, own), identity, ALL)
         policy, documents = self._of(identity)
         if own is not None:
             note = f"its {POLICY_FILE} is left aside: --open says what is open"
@@ -237,13 +239,18 @@ class _Worker:
                 kept=(POLICY_FILE,),
             )
         try:
-            own = own_policy(self._options, source)
-            policy, documents = self._policies.of(own, identity)
+            policy, documents = self._policies.of(own_file(source), identity)
             self._outside.turn_to(policy)
             reader = _Reader(source, documents)
             judgement = judge_anew(source, policy, self._rules, self._cache, self._outside, self._progress)
             options = msgspec.structs.replace(self._options, again=self._again(target, commit))
-            renderer = Renderer(reader.read, public=options.public, places=reader.places(), again=options.again)
+            renderer = Renderer(
+                reader.read,
+                public=options.public,
+                places=reader.places(),
+                again=options.again,
+                private_names=policy.private_names,
+            )
             findings = located(judgement.judged, renderer)
             facts = self._facts(judgement, policy, renderer, target)
             measured = Summary(

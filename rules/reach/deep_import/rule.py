@@ -290,13 +290,12 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface
         if raw_is_plain and same is not None:
             edits = (Edit(place=place, old=found.specifier, new=better),)
     else:
-        offered = _offered(surface.manifest)
-        params["offered"] = Public(", ".join(offered[:_SHOWN]) + (", …" if len(offered) > _SHOWN else ""))
-        remedy = (
-            "Use what it exports ({offered}), or take the missing export into {what} first."
-            if offered
-            else ("Use its main entry, or take the missing export into {what} first.")
-        )
+        offered = _offered(surface, legal.subpath, _loading(path, found))
+        params["offered"] = Public(", ".join(local + key[1:] for key in offered[:_SHOWN]))
+        params["more"] = Public(", …" if len(offered) > _SHOWN else "")
+        params["package"] = Public(str(surface.package))
+        remedy = "Use what it exports ({offered}{more})" if offered else "Use its main entry"
+        remedy += ", or have {package} export it" + (", release that, and pin it." if surface.root is None else ".")
     return Hit(
         place=place,
         subject=found.specifier,
@@ -363,12 +362,27 @@ def _reason(legal: Legal) -> str:
     return words.get(code, f"does not resolve {legal.subpath} ({code or 'types only'})")
 
 
-def _offered(manifest: Mapping[str, object]) -> list[str]:
-    """The subpaths that a map offers, in its own order."""
-    exports = manifest.get("exports")
-    if isinstance(exports, Mapping):
-        return [key for key, target in exports.items() if isinstance(key, str) and key.startswith(".") and target]
-    return []
+def _offered(surface: _Surface, subpath: str, usage: Usage) -> list[str]:
+    """The subpaths that a stranger may use in the same way: the main entry, then those whose names are nearest."""
+    from difflib import SequenceMatcher
+
+    exports = surface.manifest.get("exports")
+    if not isinstance(exports, Mapping) or not any(key.startswith(".") for key in exports):
+        return ["."] if exports else []
+    legal = [
+        key
+        for key in exports
+        if key != "./package.json"
+        and key.startswith(".")
+        and legal_subpath(surface.manifest, key, files=None, usage=usage).legal
+    ]
+    wanted = SequenceMatcher(b=subpath)
+
+    def likeness(key: str) -> tuple[bool, float]:
+        wanted.set_seq1(key)
+        return key == ".", wanted.ratio()
+
+    return sorted(legal, key=likeness, reverse=True)
 
 
 RULE = Rule(
