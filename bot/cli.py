@@ -24,13 +24,14 @@ OK, FAIL, INCOMPLETE, BUG = 0, 1, 2, 70
 
 # verb -> (module, summary): a verb's module is imported when it is used, so that `--help` stays quick.
 _VERBS = {
+    "audit": "Judge many repositories and the fleet that they are.",
     "check": "Judge a repository against its policy and the public registry.",
     "explain": "Show a rule's page, or the evidence behind a finding.",
     "fix": "Apply the safe edits of findings to the working tree.",
     "baseline": "Keep the findings of today apart: it can only shrink.",
     "init": "Look at a repository and write its first policy.",
     "rules": "List the rules.",
-    "schema": "Print the JSON Schema of the policy or of the report.",
+    "schema": "Print the JSON Schema of the policy, the report or the audit.",
     "selftest": "Prove that every rule can fire and can be silent.",
 }
 # Verbs that people do not type.

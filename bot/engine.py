@@ -50,6 +50,7 @@ __all__ = [
     "judge_all",
     "located",
     "shown_fingerprint",
+    "waiver_of",
     "waivers_for",
 ]
 
@@ -145,7 +146,7 @@ def judge_all(
     waived = {
         index: waiver
         for index, (rule, _, hit) in enumerate(hits)
-        if (waiver := _waiver_of(rule.id, hit, policy)) is not None
+        if (waiver := waiver_of(rule.id, hit, policy)) is not None
     }
     return Judged(
         hits=hits,
@@ -206,7 +207,8 @@ def _speaks_of(pattern: str, package: PackageName) -> bool:
     return wanted.ecosystem == package.ecosystem and matches_any(package.name, (wanted.name,)) is not None
 
 
-def _waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
+def waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
+    """The waiver of the policy that covers a hit today."""
     if rule in ("waiver", "stale-baseline"):
         return None  # a waiver cannot waive the rules that watch exceptions
     for waiver in waivers_for(rule, hit.place.path, hit.package, policy):
@@ -413,7 +415,7 @@ class Renderer:
             subject="" if hidden else hit.subject,
             introduced=introduced,
             private=private,
-            source="" if hidden else guarded(lambda: self._line(location), ""),
+            source="" if hidden else guarded(lambda: self.line(location), ""),
             related=tuple(Related(text=text, location=locate(place)) for text, place in hit.related),
             evidence=guarded(lambda: tuple(self._evidence(link) for link in shown), ()),
             edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
@@ -421,7 +423,8 @@ class Renderer:
         )
         return msgspec.structs.replace(found, next=next_step(found, self._again))
 
-    def _line(self, location: Location) -> str:
+    def line(self, location: Location) -> str:
+        """The text of a location's first line; empty for a file as a whole, and for a line too long to show."""
         if not location.line:
             return ""
         key = (location.path, location.line)

@@ -110,7 +110,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     line number and nothing that an unrelated change would move.
     ``package`` is the open package concerned, ``npm:@acme/x``, or empty. Hits of one rule with the same ``fold`` are one
     trouble that many members share: reports show them as one finding with a list (of their places, or of their ``related`` where the
-    places are one), each still counts on its own for waivers and against a base.
+    places are one), each still counts on its own for waivers and against a base. ``repository`` is the label of the
+    repository that a fleet rule's places are in (empty: the policy's).
     """
 
     place: Place
@@ -124,6 +125,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     edits: tuple[Edit, ...] = ()
     fold: str = ""
+    repository: str = ""
 
 
 # Why something was not checked: what `NotChecked.reason` says and a policy may allow. A test holds it to the code.

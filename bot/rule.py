@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final, overload
+from typing import Final, Protocol, overload
 
 import msgspec
 
@@ -31,6 +31,7 @@ __all__ = [
     "AskBaselineUse",
     "AskChanged",
     "AskCommitted",
+    "AskLatest",
     "AskPackage",
     "AskParsed",
     "AskPublished",
@@ -40,8 +41,10 @@ __all__ = [
     "Changed",
     "ChangedFile",
     "Committed",
+    "Described",
     "Key",
     "Known",
+    "Latest",
     "PackageFacts",
     "ParsedFile",
     "Pending",
@@ -63,6 +66,12 @@ class AskVersion(msgspec.Struct, frozen=True):
 
 class AskPackage(msgspec.Struct, frozen=True):
     """Does the public registry have this package, and which versions? -> `PackageFacts` | `Absent`."""
+
+    package: PackageName
+
+
+class AskLatest(msgspec.Struct, frozen=True):
+    """What does the public registry say of the version under the tag ``latest``? -> `Latest` | `Absent`."""
 
     package: PackageName
 
@@ -114,6 +123,7 @@ class AskApproval(msgspec.Struct, frozen=True):
 Key = (
     AskVersion
     | AskPackage
+    | AskLatest
     | AskPublished
     | AskParsed
     | AskCommitted
@@ -156,6 +166,21 @@ class PackageFacts(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[str, ...]
     tags: dict[str, str] = {}
     times: dict[str, str] = {}
+    source: str = ""
+    mirrored: bool = False
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that strangers get who name none, by the registry's own document of it.
+
+    ``repository`` and ``directory`` are its ``repository`` field as the publisher wrote it (``""`` where there is none).
+    """
+
+    package: PackageName
+    version: str
+    repository: str = ""
+    directory: str = ""
+    deprecated: str | None = None
     source: str = ""
     mirrored: bool = False
 
@@ -271,6 +296,8 @@ class Known:
     @overload
     def __call__(self, key: AskPackage) -> PackageFacts | Absent | Unknown | Pending: ...
     @overload
+    def __call__(self, key: AskLatest) -> Latest | Absent | Unknown | Pending: ...
+    @overload
     def __call__(self, key: AskPublished) -> Published | Absent | Unknown | Pending: ...
     @overload
     def __call__(self, key: AskParsed) -> ParsedFile | Unknown | Pending: ...
@@ -299,6 +326,21 @@ class RuleSide(StrEnum):
     OPEN = "open"
     BOTH = "both"
     FLEET = "fleet"
+
+
+class Described(Protocol):
+    """What pages, lists and reports want to know of a rule, whatever it judges."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def side(self) -> RuleSide: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def judge(self) -> Callable[..., Verdict]: ...
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -20,37 +20,63 @@ from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, 
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
 from bot.lastrun import LastRun
-from bot.load import load, parse_many
+from bot.load import Loaded, load, parse_many
 from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
 from bot.moves import Moves
-from bot.names import PackageName
+from bot.names import PackageName, RepoName
 from bot.policy import Policy, Side, Waiver
 from bot.repo import Repo
 from bot.rule import (
     AskApproval,
     AskChanged,
     AskCommitted,
+    AskLatest,
     AskPackage,
     AskParsed,
     AskPublished,
     AskVersion,
     Changed,
     Committed,
+    Described,
     Key,
     ParsedFile,
     Rule,
     Unknown,
 )
-from bot.rules import PLANNED
+from bot.rules import ACROSS, PLANNED
 from bot.sources.base import LinkedError, MissingObjectError, Source, TooLargeError
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
 
+R = TypeVar("R", bound=Described)
+
 if TYPE_CHECKING:
+    from bot.fleet import Fleet
     from bot.registry.cache import Cache
     from bot.registry.fetch import Registry
 
-__all__ = ["Document", "Opened", "Options", "Progress", "Run", "check", "no_overlay", "open_repo"]
+__all__ = [
+    "Document",
+    "Judgement",
+    "Opened",
+    "Options",
+    "Outside",
+    "Progress",
+    "Run",
+    "allowed",
+    "baseline_of",
+    "check",
+    "chosen_rules",
+    "facts_directory",
+    "judge",
+    "judge_anew",
+    "no_overlay",
+    "open_repo",
+    "own_file",
+    "policy_documents",
+    "report_of",
+    "screened",
+]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,9 +175,38 @@ class Progress:
 
 def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None = None) -> Opened:
     """Open a source and load the policy in force for it."""
+    source = _open(options, revision or options.revision, disk=options.disk)
+    own, vouched = _own_policy(options, source)
+    policy, documents = policy_documents(options, own, source.identity, rules, vouched=vouched, folder=source.label)
+    requested: tuple[str, ...] = ()
+    if (options.trusted or options.base) is not None:
+        policy, requested = _with_changed_waivers(source, policy)
+    baseline, unread, notes = baseline_of(options, source, policy)
+    if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
+        unread += (no_overlay("it is not given here"),)  # who allows that has one
+    return Opened(
+        source=source,
+        policy=msgspec.structs.replace(policy, notes=policy.notes + notes) if notes else policy,
+        documents=documents,
+        baseline=baseline,
+        unread=options.unread + unread,
+        requested=requested,
+    )
+
+
+def policy_documents(
+    options: Options,
+    own: tuple[str, bytes] | None,
+    identity: RepoName | None,
+    rules: Sequence[Rule],
+    *,
+    vouched: bool = False,
+    folder: str = "",
+) -> tuple[Policy, Mapping[str, bytes]]:
+    """The policy in force for a repository with this file of its own (in ``folder``, for messages), and the bytes of every file
+    that says it, by label."""
     from bot.policy_file import load_policy
 
-    source = _open(options, revision or options.revision, disk=options.disk)
     documents: dict[str, bytes] = {}
 
     def given(path: Path | Document | None, what: str, label: str = "") -> tuple[str, bytes] | None:
@@ -176,7 +231,6 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
     overlay = options.overlay or (
         Path(os.environ["RINGFENCE_OVERLAY"]) if os.environ.get("RINGFENCE_OVERLAY") else None
     )
-    own, vouched = _own_policy(options, source)
     if own is not None:
         documents[own[0]] = own[1]
     policy = load_policy(
@@ -186,25 +240,12 @@ def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None =
         overlay_file=given(overlay, "overlay", "the overlay"),
         open_patterns=options.open_patterns,
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
-        rule_ids=dict.fromkeys(PLANNED, Severity.ERROR) | {rule.id: rule.severity for rule in rules},
-        identity=source.identity,
+        rule_ids={**dict.fromkeys(PLANNED, Severity.ERROR), **ACROSS, **{rule.id: rule.severity for rule in rules}},
+        identity=identity,
         vouched=vouched,
-        folder=source.label,
+        folder=folder,
     )
-    requested: tuple[str, ...] = ()
-    if (options.trusted or options.base) is not None:
-        policy, requested = _with_changed_waivers(source, policy)
-    baseline, unread, notes = _baseline_of(options, source, policy)
-    if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
-        unread += (no_overlay("it is not given here"),)  # who allows that has one
-    return Opened(
-        source=source,
-        policy=msgspec.structs.replace(policy, notes=policy.notes + notes) if notes else policy,
-        documents=documents,
-        baseline=baseline,
-        unread=options.unread + unread,
-        requested=requested,
-    )
+    return policy, documents
 
 
 def no_overlay(why: str) -> NotChecked:
@@ -222,7 +263,7 @@ def _open(options: Options, revision: str | None, *, disk: bool = False) -> Sour
     return open_source(options.path, revision=revision, disk=disk, folder=options.folder)
 
 
-def _baseline_of(
+def baseline_of(
     options: Options, source: Source, policy: Policy
 ) -> tuple[Baseline | None, tuple[NotChecked, ...], tuple[str, ...]]:
     """The repository's baseline where policy grants one; what could not be read of it, and what has no effect."""
@@ -291,20 +332,31 @@ def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | N
     """The repository's own file, and whether it is the base's: with a base, the one at the base's tip counts, so that a
     change cannot move its own gate."""
     vouched = False
+    own = own_file(source)
+    trusted = options.trusted or options.base
+    if trusted is not None:
+        tip = _open(options, trusted)
+        try:
+            at_tip = _policy_of(tip)
+            vouched = at_tip is not None
+            # The change that brings the first policy is judged by it; beside an organisation's it is not the first.
+            own = at_tip if vouched or options.policy is not None else own
+        except LinkedError:
+            pass  # a link was no policy: the change that mends it brings the first
+        except TooLargeError:
+            raise _too_large() from None
+        finally:
+            tip.close()
+    named = options.policy
+    if isinstance(named, Path) and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
+        own = None  # named as the organisation's, it says everything once
+    return (None if own is None else (POLICY_FILE, own)), vouched
+
+
+def own_file(source: Source) -> bytes | None:
+    """A repository's own policy file. Raises `RingfenceError` where it cannot be one."""
     try:
-        own = _policy_of(source)
-        trusted = options.trusted or options.base
-        if trusted is not None:
-            tip = _open(options, trusted)
-            try:
-                at_tip = _policy_of(tip)
-                vouched = at_tip is not None
-                # The change that brings the first policy is judged by it; beside an organisation's it is not the first.
-                own = at_tip if vouched or options.policy is not None else own
-            except LinkedError:
-                pass  # a link was no policy: the change that mends it brings the first
-            finally:
-                tip.close()
+        return _policy_of(source)
     except LinkedError:
         raise RingfenceError(
             "the policy is a symbolic link, and links are never followed",
@@ -312,13 +364,11 @@ def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | N
             remedy="Commit the file itself.",
         ) from None
     except TooLargeError:
-        raise RingfenceError(
-            "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
-        ) from None
-    named = options.policy
-    if isinstance(named, Path) and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
-        own = None  # named as the organisation's, it says everything once
-    return (None if own is None else (POLICY_FILE, own)), vouched
+        raise _too_large() from None
+
+
+def _too_large() -> RingfenceError:
+    return RingfenceError("the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB.")
 
 
 def _policy_of(source: Source) -> bytes | None:
@@ -333,25 +383,13 @@ def _policy_of(source: Source) -> bytes | None:
 def check(options: Options, rules: Sequence[Rule]) -> Run:
     """Judge one repository and make its report."""
     began = time.monotonic()
-    every = [rule.id for rule in rules]
-    for wanted in options.only:
-        if wanted not in every:
-            from difflib import get_close_matches
-
-            near = get_close_matches(wanted, every, 1)
-            raise RingfenceError(
-                f"there is no rule {wanted!r}",
-                remedy=(f"Did you mean {near[0]!r}? " if near else "") + "ringfence rules lists them.",
-            )
-    chosen = [rule for rule in rules if not options.only or rule.id in options.only]
+    chosen = chosen_rules(options.only, rules)
     opened = open_repo(options, rules)
-    policy = opened.policy
-    cache = FactCache(_facts_directory() if options.cache else None)
+    cache = FactCache(facts_directory() if options.cache else None)
     progress = Progress(options.progress)
     try:
-        with _Outside(options, policy, cache, progress) as outside:
-            judgement = _judge(opened.source, opened, options, chosen, cache, outside, progress)
-            judged = judgement.judged
+        with Outside(options, opened.policy, cache, progress) as outside:
+            judgement = judge(opened.source, opened, options, chosen, cache, outside, progress)
             before, known = None, None
             if options.base is not None or options.against is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
@@ -361,15 +399,68 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             public=options.public,
             places=judgement.places,
             again=options.again,
-            private_names=policy.private_names,
+            private_names=opened.policy.private_names,
         )
-        findings = located(judged, renderer, before=before, baseline=opened.baseline)
+        findings = located(judgement.judged, renderer, before=before, baseline=opened.baseline)
         judgement.keep(renderer.places)
     finally:
         cache.close()
         progress.clear()
         opened.source.close()
+    measured = Summary(
+        requests=requests,
+        parsed=judgement.parsed,
+        seconds=round(time.monotonic() - began, 3),
+        baseline=opened.baseline.size if opened.baseline is not None else 0,
+    )
+    elsewhere = [name for name in ACROSS if name in opened.policy.tables.rules]
+    not_run = [NotRun(rule=name, reason="judged across repositories, by ringfence audit") for name in elsewhere]
+    report = report_of(opened, options, judgement, renderer, findings, known, measured, not_run)
+    return Run(
+        report=report,
+        crashed=judgement.judged.crashed or bool(renderer.crashes),
+        judged=judgement.judged,
+        repo=judgement.repo,
+        notices=outside.notices,
+        private_names=opened.policy.private_names if options.public else (),
+        baseline=opened.baseline,
+        grants_baseline="baseline" in opened.policy.tables.gate.repository_may,
+        requested=opened.requested,
+        mended=_mended(before, judgement.judged) if not report.not_checked else 0,
+    )
+
+
+def chosen_rules(only: Sequence[str], rules: Sequence[R]) -> list[R]:
+    """The rules that were asked for by id; all where none was."""
+    every = [rule.id for rule in rules]
+    for wanted in only:
+        if wanted not in every:
+            from difflib import get_close_matches
+
+            near = get_close_matches(wanted, every, 1)
+            raise RingfenceError(
+                f"there is no rule {wanted!r}",
+                remedy="ringfence audit judges it, across repositories."
+                if wanted in ACROSS
+                else (f"Did you mean {near[0]!r}? " if near else "") + "ringfence rules lists them.",
+            )
+    return [rule for rule in rules if not only or rule.id in only]
+
+
+def report_of(
+    opened: Opened,
+    options: Options,
+    judgement: Judgement,
+    renderer: Renderer,
+    findings: Sequence[Finding],
+    known: Counter[tuple[str, ...]] | None,
+    measured: Summary,
+    elsewhere: Sequence[NotRun] = (),
+) -> Report:
+    """The report of one judgement. ``known`` is what the base could not check either, ``elsewhere`` what other verbs judge."""
+    policy, judged = opened.policy, judgement.judged
     not_run = [NotRun(rule=name, reason="not in this version") for name in PLANNED if name in policy.tables.rules]
+    not_run += elsewhere
     report = _report(
         opened,
         options,
@@ -378,27 +469,9 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
         findings,
         [*(renderer.not_checked(problem) for problem in judged.not_checked), *renderer.crashes],
         known,
-        Summary(
-            requests=requests,
-            parsed=judgement.parsed,
-            seconds=round(time.monotonic() - began, 3),
-            baseline=opened.baseline.size if opened.baseline is not None else 0,
-        ),
+        measured,
     )
-    if options.public:
-        report = _screened(report, policy)
-    return Run(
-        report=report,
-        crashed=judged.crashed or bool(renderer.crashes),
-        judged=judged,
-        repo=judgement.repo,
-        notices=outside.notices,
-        private_names=policy.private_names if options.public else (),
-        baseline=opened.baseline,
-        grants_baseline="baseline" in policy.tables.gate.repository_may,
-        requested=opened.requested,
-        mended=_mended(before, judged) if not report.not_checked else 0,
-    )
+    return screened(report, policy.private_names) if options.public else report
 
 
 def _mended(before: Counter[str] | None, judged: Judged) -> int:
@@ -406,7 +479,7 @@ def _mended(before: Counter[str] | None, judged: Judged) -> int:
     return ((before or Counter()) - Counter(fingerprint(rule.id, hit) for rule, _, hit in judged.hits)).total()
 
 
-class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """What one source was judged to be, now or the last time. ``repo`` is None where the last run's judgement holds."""
 
     judged: Judged
@@ -418,17 +491,17 @@ class _Judgement(msgspec.Struct, frozen=True, kw_only=True):
     keep: Callable[[Places], None]
 
 
-def _judge(
+def judge(
     source: Source,
     opened: Opened,
     options: Options,
     rules: Sequence[Rule],
     cache: FactCache,
-    outside: _Outside,
+    outside: Outside,
     progress: Progress,
     *,
     change: bool = True,
-) -> _Judgement:
+) -> Judgement:
     """Judge a source by the policy that was opened, as far as the last run did not.
 
     ``change``: it is what is judged, not the base of it.
@@ -442,7 +515,7 @@ def _judge(
     # Who approves what is nothing to remember.
     recalled = last.recall(fetch, outside.closed) if options.pull is None else None
     if recalled is not None:
-        return _Judgement(
+        return Judgement(
             judged=recalled.judged,
             files=recalled.files,
             ignored=recalled.ignored,
@@ -450,25 +523,43 @@ def _judge(
             places=recalled.places,
             keep=lambda places: None,
         )
+    keep = last.keep if options.pull is None else None
+    return judge_anew(source, opened, rules, cache, outside, progress, change=change, keep=keep)
+
+
+def judge_anew(
+    source: Source,
+    opened: Opened,
+    rules: Sequence[Rule],
+    cache: FactCache,
+    outside: Outside,
+    progress: Progress,
+    *,
+    change: bool = True,
+    keep: Callable[[Loaded, Judged, Places], None] | None = None,
+) -> Judgement:
+    """Judge a source from its facts, whatever was judged before."""
+    policy = opened.policy
     loaded = load(source, policy, cache, progress)
     outside.watch(loaded.repo)
-    judged = judge_all(rules, loaded.repo, policy, fetch, (*loaded.not_checked, *opened.unread), opened.baseline)
-    return _Judgement(
+    unread = (*loaded.not_checked, *opened.unread)
+    judged = judge_all(rules, loaded.repo, policy, outside.fetcher(source, change=change), unread, opened.baseline)
+    return Judgement(
         judged=judged,
         files=loaded.repo.files,
         ignored=loaded.ignored,
         parsed=sum(isinstance(key, AskParsed) for key in judged.facts),
         repo=loaded.repo,
-        keep=lambda places: last.keep(loaded, judged, places) if options.pull is None else None,
+        keep=lambda places: keep(loaded, judged, places) if keep is not None else None,
     )
 
 
-def _screened(report: Report, policy: Policy) -> Report:
-    """A report for everybody: once more without the overlay's names, wherever they stand."""
-    if not policy.private_names:
+def screened(report: Report, names: Sequence[str]) -> Report:
+    """A report for everybody: once more without these names, wherever they stand."""
+    if not names:
         return report
     plain = msgspec.to_builtins(report)
-    screened = cast(dict[str, Any], redact(plain, policy.private_names))
+    screened = cast(dict[str, Any], redact(plain, names))
     for before, after in zip(plain["findings"], screened["findings"], strict=True):
         if before != after:
             # Neither a line nor an edit of it makes sense with a hole in it.
@@ -476,7 +567,7 @@ def _screened(report: Report, policy: Policy) -> Report:
     return msgspec.convert(screened, Report)
 
 
-def _facts_directory() -> Path | None:
+def facts_directory() -> Path | None:
     try:
         return cache_directory()
     except RuntimeError:  # there is no home
@@ -498,8 +589,11 @@ def _reader(opened: Opened) -> Callable[[str], bytes | None]:
 # -- what rules may ask --------------------------------------------------------------------------
 
 
-class _Outside:
-    """Answers what rules ask: parsed files from the source, everything else from the registry."""
+class Outside:
+    """Answers what rules ask: parsed files from the source, everything else from the registry.
+
+    One serves a check, or many checks one after the other (`turn_to`).
+    """
 
     def __init__(self, options: Options, policy: Policy, facts: FactCache, progress: Progress) -> None:
         self._options = options
@@ -509,10 +603,22 @@ class _Outside:
         self._registry: Registry | None = None
         self._cache: Cache | None = None
         self._may_ask: list[Callable[[PackageName], bool]] = []
+        self._requests_before = 0
         self.notices: tuple[str, ...] = ()
 
-    def __enter__(self) -> _Outside:
+    def __enter__(self) -> Outside:
         return self
+
+    def turn_to(self, policy: Policy) -> None:
+        """Another check begins, by this policy: nothing is counted, and no repository watched. The registry's door stays open."""
+        if self._registry is not None and policy.tables.registry != self._policy.tables.registry:
+            self._registry.close()
+            self._registry = None
+        if self._registry is not None:
+            self._registry.forget()
+        self._policy = policy
+        self._may_ask.clear()
+        self._requests_before = self._registry.requests if self._registry is not None else 0
 
     def __exit__(self, *_: object) -> None:
         if self._registry is not None:
@@ -523,9 +629,9 @@ class _Outside:
 
     @property
     def requests(self) -> int:
-        return self._registry.requests if self._registry is not None else 0
+        return self._registry.requests - self._requests_before if self._registry is not None else 0
 
-    def watch(self, repo: Repo) -> None:
+    def watch(self, repo: Repo | Fleet) -> None:
         """From now on no name is asked for that ``repo`` calls private."""
         self._may_ask.append(lambda package: repo.is_open(self._policy, package))
 
@@ -537,6 +643,10 @@ class _Outside:
             return not private and self._policy.side_of_package(package) is Side.OPEN
 
         self._may_ask.append(may_ask)
+
+    def ask(self, keys: Sequence[Key]) -> Mapping[Key, object]:
+        """The engine's ``fetch`` where there is no source: what registries alone know."""
+        return self._ask([key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)])
 
     def fetcher(self, source: Source, *, change: bool = True) -> Fetch:
         """The engine's ``fetch`` for one source; a base is no ``change``."""
@@ -552,7 +662,7 @@ class _Outside:
                 answers.update(self._options.pull(gate))
             elif gate:
                 answers.update({key: Changed() for key in gate if isinstance(key, AskChanged)})
-            rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished)]
+            rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)]
             if rest:
                 answers.update(self._ask(rest))
             return answers
@@ -569,12 +679,12 @@ class _Outside:
             answers[AskParsed(path)] = ParsedFile(path=path, imports=found.imports, broken=found.broken)
         return answers
 
-    def _ask(self, keys: Sequence[AskVersion | AskPackage | AskPublished]) -> Mapping[Key, object]:
+    def _ask(self, keys: Sequence[AskVersion | AskPackage | AskPublished | AskLatest]) -> Mapping[Key, object]:
         from bot.registry.cache import Cache
         from bot.registry.fetch import Registry
 
         if self._registry is None:
-            self._cache = Cache.in_its_place()
+            self._cache = self._cache or Cache.in_its_place()
             self._registry = Registry(
                 self._policy.tables.registry,
                 self._cache,
@@ -607,7 +717,7 @@ def _committed(source: Source, key: AskCommitted) -> Committed:
 
 
 def _base(
-    options: Options, rules: Sequence[Rule], head: Opened, cache: FactCache, outside: _Outside, progress: Progress
+    options: Options, rules: Sequence[Rule], head: Opened, cache: FactCache, outside: Outside, progress: Progress
 ) -> tuple[Counter[str], Counter[tuple[str, ...]]]:
     """The base's fingerprints, with paths followed through renames, and what could not be checked there."""
     from bot.sources.git import bare_repository_of, git, repository_of, resolve_revision
@@ -627,9 +737,9 @@ def _base(
         source = _open(options, base)
         source.folder = head.source.folder
         moves = Moves(_renames(base, head.source.revision, options))
-        baseline, _, _ = _baseline_of(msgspec.structs.replace(options, trusted=None), source, head.policy)
+        baseline, _, _ = baseline_of(msgspec.structs.replace(options, trusted=None), source, head.policy)
         opened = msgspec.structs.replace(head, baseline=baseline, unread=())
-        judgement = _judge(source, opened, options, rules, cache, outside, progress, change=False)
+        judgement = judge(source, opened, options, rules, cache, outside, progress, change=False)
         judged = judgement.judged
         judgement.keep(Places())
         marks |= Counter(
@@ -681,11 +791,12 @@ def _renames(base: str, revision: str, options: Options) -> Mapping[str, str]:
 # -- the report ----------------------------------------------------------------------------------
 
 
-def _allowed(problem: NotChecked, granted: Sequence[str]) -> bool:
+def allowed(problem: NotChecked, granted: Sequence[str]) -> bool:
+    """Whether what is granted (by policy, or by the command) lets this stay unchecked."""
     if problem.reason == "internal-error":
         return False
-    for allowed in granted:
-        reason, _, detail = allowed.partition(":")
+    for entry in granted:
+        reason, _, detail = entry.partition(":")
         if problem.reason == reason and (
             not detail or problem.subject == detail or problem.subject.endswith("/" + detail)
         ):
@@ -700,7 +811,7 @@ def _folder(source: Source) -> str:
 def _report(
     opened: Opened,
     options: Options,
-    judgement: _Judgement,
+    judgement: Judgement,
     judged: Judged,
     findings: Sequence[Finding],
     not_checked: Sequence[NotChecked],
@@ -710,15 +821,15 @@ def _report(
     policy = opened.policy
     decides = [f for f in findings if f.introduced and not f.waived]
     granted = policy.tables.not_checked.allow + options.allow
-    open_questions = [p for p in not_checked if not _allowed(p, granted)]
-    allowed = [p for p in not_checked if _allowed(p, granted)]
+    open_questions = [p for p in not_checked if not allowed(p, granted)]
+    let_be = [p for p in not_checked if allowed(p, granted)]
     if known is not None:
         # What the base could not check either is not this change's doing: shown, not deciding.
         left = Counter(known)
         new: list[NotChecked] = []
         for problem in open_questions:
             mark = _mark(problem, Moves({}))
-            (allowed if left[mark] > 0 else new).append(problem)
+            (let_be if left[mark] > 0 else new).append(problem)
             left[mark] -= 1
         open_questions = new
     failed = any(f.severity.rank <= options.fail_on.rank for f in decides)
@@ -750,7 +861,7 @@ def _report(
         again=options.again,
         findings=tuple(findings),
         not_checked=tuple(open_questions),
-        allowed=tuple(allowed),
+        allowed=tuple(let_be),
         not_run=tuple(judged.not_run),
         counts=tuple(judged.counts),
         summary=summary,
