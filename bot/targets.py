@@ -7,7 +7,7 @@ target whose bytes are far away (an organisation's repositories) costs no transf
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -146,8 +146,11 @@ def _folders(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(found) if not name.startswith(".")]
 
 
-def listed_inventory(file: Path) -> Inventory:
-    """The repositories that a file lists: a path a line, relative to where the program runs; ``#`` begins a comment.
+def listed_inventory(
+    file: Path, forge: Callable[[Sequence[RepoName]], Mapping[RepoName, Target]] | None = None
+) -> Inventory:
+    """The repositories that a file lists, one a line: a path, relative to where the program runs, or ``owner/name`` where there
+    is no such path, which ``forge`` looks up; ``#`` begins a comment.
 
     A path where there is no repository is a target too, which is then not audited. Raises `RingfenceError` for a file
     that cannot be read or lists nothing.
@@ -160,9 +163,19 @@ def listed_inventory(file: Path) -> Inventory:
     lines = [(number, line.partition(" #")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
     wanted = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not wanted:
-        raise RingfenceError("it lists no repository", where=str(file), remedy="Write one path a line.")
-    targets = {target.label: target for target in _listed(file, wanted)}
+        raise RingfenceError("it lists no repository", where=str(file), remedy="Write one path or owner/name a line.")
+    names = {line: name for _, line in wanted if forge is not None and (name := _on_a_forge(line)) is not None}
+    far = forge(list(dict.fromkeys(names.values()))) if forge is not None and names else {}
+    targets = {target.label: target for target in _listed(file, [item for item in wanted if item[1] not in names])}
+    targets |= {target.label: target for target in far.values()}
     return Inventory(tuple(targets[label] for label in sorted(targets)))
+
+
+def _on_a_forge(line: str) -> RepoName | None:
+    """The repository that a line names where it is no path: ``owner/name``, ``host/owner/name`` or a URL."""
+    if line.startswith((".", "/", "~")) or Path(line).exists():
+        return None
+    return RepoName.parse(line)
 
 
 def _listed(file: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Target]:

@@ -92,7 +92,19 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 def _which(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which repositories are meant."""
     command = click.option(
-        "--repos-from", type=click.Path(path_type=Path), metavar="FILE", help="Repositories: a path a line."
+        "--repos-from",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Repositories, one a line: a path, or owner/name on GitHub.",
+    )(command)
+    command = click.option(
+        "--org",
+        "organisations",
+        multiple=True,
+        is_flag=False,
+        flag_value="",
+        metavar="[ORG]",
+        help="Every repository of an organisation on GitHub; without a name, of those in the policy.",
     )(command)
     return click.argument("folder", type=click.Path(path_type=Path), required=False)(command)
 
@@ -103,6 +115,7 @@ def _which(command: Callable[..., Any]) -> Callable[..., Any]:
 Examples:
   ringfence audit ~/work --policy acme.toml          every checkout below a folder, in one report
   ringfence audit ~/work --open '@acme/*'            without a policy file: says what it assumes
+  ringfence audit --org acme --policy acme.toml      every repository of an organisation on GitHub
   ringfence audit --repos-from list.txt --policy acme.toml --format markdown
   ringfence audit ~/work --policy acme.toml --format sarif -o sarif/     one file a repository
 \b
@@ -122,6 +135,7 @@ written to its end: what it found is for the merge.""",
 def run_(
     folder: Path | None,
     repos_from: Path | None,
+    organisations: tuple[str, ...],
     shard: str | None,
     jobs: int | None,
     output: Path | None,
@@ -133,7 +147,8 @@ def run_(
     """Judge every repository below FOLDER at its HEAD, and the fleet that they are.
 
     FOLDER holds checkouts or bare repositories: its children, and one level deeper owner/name. What is not committed is not
-    judged (`check` does that). A repository whose HEAD did not move since the last audit costs no reading, and is judged
+    judged (`check` does that). An organisation's repositories are judged at their default branch, with the token in GITHUB_TOKEN
+    or GH_TOKEN, or an App's in RINGFENCE_APP_ID and RINGFENCE_APP_KEY. A repository whose HEAD did not move since the last audit costs no reading, and is judged
     anew against today's registry and policy.
     """
     import tempfile
@@ -147,7 +162,7 @@ def run_(
     if part is not None and output is None:
         raise click.UsageError("--shard needs --output FILE: what it finds is for `ringfence audit merge`.")
     format_ = _format("json" if as_json else format_, output if part is None else None)
-    inventory = _inventory(folder, repos_from)
+    inventory = _inventory(folder, repos_from, organisations, options)
     if part is not None:
         assert output is not None  # noqa: S101  (checked above)
         audit_shard(options, inventory, output, shard=part[0], shards=part[1], jobs=jobs)
@@ -211,11 +226,21 @@ It prints {"shard": ["1/8", "2/8", ...]}: a matrix for GitHub Actions (strategy.
     metavar="K",
     help="Without --shards: about how many repositories each.",
 )
-def plan_(folder: Path | None, repos_from: Path | None, shards: int | None, per_shard: int) -> None:
+@click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="The policy that names --org's.")
+def plan_(
+    folder: Path | None,
+    repos_from: Path | None,
+    organisations: tuple[str, ...],
+    shards: int | None,
+    per_shard: int,
+    policy: Path | None,
+) -> None:
     """Print the matrix of a sharded audit as JSON. A repository's shard depends on its name and on the number alone."""
     import json
 
-    inventory = _inventory(folder, repos_from)
+    from bot.commands.common import Options
+
+    inventory = _inventory(folder, repos_from, organisations, Options(policy=policy, progress=sys.stderr.isatty()))
     number = shards or min(-(-len(inventory.targets) // per_shard), _JOBS_MAX) or 1
     click.echo(json.dumps({"shard": [f"{index}/{number}" for index in range(1, number + 1)]}))
 
@@ -241,14 +266,29 @@ def _options(folder: Path | None, **given: Any) -> Options:
     )
 
 
-def _inventory(folder: Path | None, repos_from: Path | None) -> Inventory:
+def _inventory(
+    folder: Path | None, repos_from: Path | None, organisations: tuple[str, ...], options: Options
+) -> Inventory:
     from bot.targets import folder_inventory, listed_inventory
 
-    if folder is not None and repos_from is None:
+    if sum(given is not None for given in (folder, repos_from)) + bool(organisations) != 1:
+        raise click.UsageError("Name a folder of checkouts, a list with --repos-from, or an organisation with --org.")
+    if folder is not None:
         return folder_inventory(folder)
-    if repos_from is not None and folder is None:
-        return listed_inventory(repos_from)
-    raise click.UsageError("Name a folder of checkouts, or a list with --repos-from.")
+    from bot.commands.auditing import organisation_policy
+    from bot.commands.forge import Forges, owners_of
+
+    def say(what: str) -> None:
+        if options.progress:
+            click.echo(what, err=True)
+
+    forges = Forges(say)
+    if repos_from is not None:
+        return listed_inventory(repos_from, forges.named)
+    if "" in organisations and options.policy is None:
+        raise click.UsageError("--org without a name needs --policy FILE, which names the organisations.")
+    policy = organisation_policy(options)[0] if "" in organisations else None
+    return forges.organisations(owners_of(organisations, policy))
 
 
 def _part(shard: str | None) -> tuple[int, int] | None:

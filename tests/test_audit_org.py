@@ -1,0 +1,147 @@
+"""`ringfence audit --org`: an organisation on a loopback GitHub, listed, mirrored and judged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fleet_world import same
+from tests.github_fake import GitHubFake, faults
+from tests.registry.loopback import LoopbackRegistry
+from tests.world import npm_lock, ringfence
+
+POLICY = """schema = 1
+
+[open]
+packages     = ["@acme/*"]
+repositories = ["127.0.0.1/acme/*"]
+
+[private]
+repositories = ["127.0.0.1/acme/platform-*"]
+
+[naming]
+github = ["127.0.0.1/acme/{x}"]
+npm    = ["@acme/{x}"]
+[naming.downstream]
+github = ["127.0.0.1/acme/platform-{x}"]
+
+[registry.npm]
+url = "URL"
+"""
+
+
+@pytest.fixture
+def policy(registry: LoopbackRegistry, tmp_path: Path) -> Path:
+    file = tmp_path / "acme.toml"
+    file.write_text(POLICY.replace("URL", registry.url))
+    return file
+
+
+@pytest.fixture
+def acme(github_fake: GitHubFake, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch) -> GitHubFake:
+    """Two halves of notes, as they should be; a product with a range; an archived and an empty repository."""
+    world = github_fake.world
+    world.organization("acme", owners=["ada"])
+    url = "git+https://127.0.0.1/acme/notes.git"
+    document = {"repository": {"type": "git", "url": url}, "exports": {".": "./index.js"}}
+    integrity = registry.publish("@acme/notes", "1.0.0", document, {"index.js": b"export const made = 1\n"})
+    core = {"name": "@acme/notes", "version": "1.0.0", "repository": {"type": "git", "url": url}}
+    world.repository("acme/notes", {"package.json": core, "index.js": "export {}\n"})
+    for name, spec in (("platform-notes", "1.0.0"), ("platform-shop", "^1.0.0")):
+        manifest = {"name": name, "version": "1.0.0", "private": True, "dependencies": {"@acme/notes": spec}}
+        lock = npm_lock(manifest, {"@acme/notes": {"version": "1.0.0", "integrity": integrity}})
+        files = {"package.json": manifest, "package-lock.json": lock, "a.js": 'import "@acme/notes"\n'}
+        world.repository(f"acme/{name}", files, private=True)
+    world.repository("acme/old", {"package.json": {"name": "old", "private": True}}).archived = True
+    world.repository("acme/void", None)
+    for name, value in github_fake.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GITHUB_TOKEN", world.user_token("ada"))
+    return github_fake
+
+
+def audit(policy: Path, *arguments: str | Path) -> dict[str, Any]:
+    done = ringfence("audit", "--policy", policy, "--json", *arguments)
+    assert done.out, done.err
+    report: dict[str, Any] = json.loads(done.out)
+    return report | {"code": done.code}
+
+
+def found(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(r["repository"], f["rule"]) for r in report["repositories"] for f in (r["report"] or {}).get("findings", ())]
+
+
+def test_an_organisation_is_audited(acme: GitHubFake, policy: Path) -> None:
+    report = audit(policy, "--org", "acme")
+    names = ["notes", "old", "platform-notes", "platform-shop", "void"]
+    assert [r["repository"] for r in report["repositories"]] == [f"127.0.0.1/acme/{name}" for name in names]
+    assert found(report) == [("127.0.0.1/acme/platform-shop", "floating-pin")]
+    assert (report["code"], report["not_audited"]) == (1, [])
+    assert len(acme.calls()) <= 2
+    assert acme.writes() == []
+
+
+def test_what_did_not_move_costs_no_call_and_no_clone(acme: GitHubFake, policy: Path) -> None:
+    first = audit(policy, "--org", "acme")
+    before = len(acme.calls())
+    again = audit(policy, "--org", "acme")
+    assert len(acme.calls()) - before == 1
+    assert again["summary"]["unchanged"] == 4
+    assert same(again) == same(first)
+
+
+def test_the_organisations_of_the_policy(acme: GitHubFake, policy: Path) -> None:
+    assert found(audit(policy, "--org")) == found(audit(policy, "--org", "127.0.0.1/acme"))
+
+
+def test_names_in_a_list(acme: GitHubFake, policy: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("127.0.0.1/acme/platform-shop\n127.0.0.1/acme/nowhere  # gone\n")
+    report = audit(policy, "--repos-from", tmp_path / "list.txt")
+    assert found(report) == [("127.0.0.1/acme/platform-shop", "floating-pin")]
+    assert [item["repository"] for item in report["not_audited"]] == ["127.0.0.1/acme/nowhere"]
+
+
+def test_shards_say_what_one_run_says(acme: GitHubFake, policy: Path, tmp_path: Path) -> None:
+    plan = json.loads(ringfence("audit", "plan", "--org", "acme", "--shards", "2").out)
+    for part in plan["shard"]:
+        file = tmp_path / f"shard-{part[0]}.json"
+        assert ringfence("audit", "--org", "acme", "--policy", policy, "--shard", part, "-o", file).code == 0
+    files = sorted(tmp_path.glob("shard-*.json"))
+    merged = json.loads(ringfence("audit", "merge", *files, "--policy", policy, "--json").out)
+    whole = audit(policy, "--org", "acme")
+    del whole["code"]
+    assert same(merged) == same(whole)
+
+
+def test_a_repository_that_cannot_be_fetched_is_not_audited(acme: GitHubFake, policy: Path) -> None:
+    acme.fail("GIT /acme/platform-shop.git/*", faults.server_error(), times=None)
+    report = audit(policy, "--org", "acme")
+    assert [item["repository"] for item in report["not_audited"]] == ["127.0.0.1/acme/platform-shop"]
+    assert report["code"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--org", "nobody"), "knows no organisation or user nobody"),
+        (("--org", "a/b/c"), "is no organisation"),
+        ((), "Name a folder of checkouts, a list with --repos-from, or an organisation with --org."),
+        (("--org", "acme", "."), "Name a folder of checkouts"),
+    ],
+)
+def test_bad_usage(acme: GitHubFake, policy: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = ringfence("audit", *arguments, "--policy", policy)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_without_a_token_it_says_how_to_give_one(
+    acme: GitHubFake, policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN")
+    done = ringfence("audit", "--org", "acme", "--policy", policy)
+    assert done.code == 2
+    assert "TOKEN" in done.err
