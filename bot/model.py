@@ -154,6 +154,7 @@ REASONS = frozenset(
         "too-large",
         "unknown-protocol",
         "unknown-source",
+        "unread-manifest",
         "unresolved-catalog",
         "unsupported-ecosystem",
         "unsupported-format",
