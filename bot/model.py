@@ -156,6 +156,7 @@ REASONS = frozenset(
         "too-large",
         "unknown-protocol",
         "unknown-source",
+        "unread-manifest",
         "unresolved-catalog",
         "unsupported-ecosystem",
         "unsupported-format",

@@ -408,7 +408,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool, began: float
     different audits.
     """
     policy, documents = organisation_policy(options)
-    read = _read(paths, policy)
+    read = _read(paths, policy, options.fail_on)
     not_audited = _not_audited(read, shards=shards)
     fleet = Fleet.of(
         (row.facts for row in read.rows.values()),
@@ -469,7 +469,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool, began: float
     return Merged(head=public.screened(head), repositories=lambda: _repositories(read, public), crashed=crashed)
 
 
-def _read(paths: Sequence[Path], policy: Policy) -> _Read:
+def _read(paths: Sequence[Path], policy: Policy, fail_on: Severity) -> _Read:
     """Everything but the reports, which stay in their files."""
     read = _Read()
     for path in paths:
@@ -486,7 +486,7 @@ def _read(paths: Sequence[Path], policy: Policy) -> _Read:
                         break
                 elif isinstance(value, Audited):
                     if value.label not in read.rows or read.rows[value.label].path == path:
-                        read.rows[value.label] = _row(value, path, offset, size)
+                        read.rows[value.label] = _row(value, path, offset, size, fail_on)
                 elif isinstance(value, NotAudited):
                     read.failed[value.label] = value
                 elif isinstance(value, ShardEnd):
@@ -529,15 +529,20 @@ def _begins(read: _Read, head: ShardHead, policy: Policy) -> bool:
     return True
 
 
-def _row(value: Audited, path: Path, offset: int, size: int) -> _Row:
+def _row(value: Audited, path: Path, offset: int, size: int, fail_on: Severity) -> _Row:
+    """What is kept of a repository; what fails it is for the merge to say, which may be stricter than its shards were."""
     rules: dict[str, Counter[str]] = {}
-    for finding in value.report.findings:
-        if decides(finding) and value.report.mode == "enforce":
+    verdict = "pass"
+    if value.report.mode == "enforce":
+        deciding = [finding for finding in value.report.findings if decides(finding)]
+        for finding in deciding:
             rules.setdefault(finding.rule, Counter())[finding.severity.value] += 1
+        failed = any(finding.severity.rank <= fail_on.rank for finding in deciding)
+        verdict = "fail" if failed else "incomplete" if value.report.not_checked else "pass"
     return _Row(
         facts=value.facts,
         standing=value.standing,
-        verdict=value.report.verdict,
+        verdict=verdict,
         summary=value.report.summary,
         rules=rules,
         unchanged=value.unchanged,

@@ -696,7 +696,7 @@ class Outside:
                     and not self._policy.is_disputed(package)
                 ),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
-                may_say=self._policy.may_say,
+                may_say=lambda text: self._policy.may_say(text),  # of the policy in force now
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
 
