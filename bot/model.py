@@ -146,6 +146,7 @@ REASONS = frozenset(
         "nothing-to-judge",
         "offline",
         "open-pattern",
+        "private-version",
         "registry-forbidden",
         "registry-unreachable",
         "symbolic-link",

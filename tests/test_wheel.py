@@ -78,8 +78,9 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     assert len(report["rules"]) >= 14
     page = _run(python, "-P", "-c", program, "explain", "deep-import", cwd=tmp_path, env=env).stdout
     assert "What it flags" in page
-    (tmp_path / "empty").mkdir()
-    command = ("check", "empty", "--open", "@acme/*", "--offline", "--format", "markdown")
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "clean/package.json").write_text('{"name": "@acme/x", "private": true}\n')
+    command = ("check", "clean", "--open", "@acme/*", "--offline", "--format", "markdown")
     said = _run(python, "-P", "-c", program, *command, cwd=tmp_path, env=env).stdout
     assert said.startswith("## Ringfence: pass, nothing found"), "the templates are there"
 

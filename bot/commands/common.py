@@ -316,7 +316,7 @@ def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | N
             "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
         ) from None
     named = options.policy
-    if named is not None and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
+    if isinstance(named, Path) and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
         own = None  # named as the organisation's, it says everything once
     return (None if own is None else (POLICY_FILE, own)), vouched
 
