@@ -115,6 +115,28 @@ def test_ghosts_of_one_pattern_are_told_once_and_count_one_by_one(tmp_path: Path
     assert "apps/g6" in new["message"]
 
 
+def test_a_stale_lock_s_members_count_one_by_one(tmp_path: Path) -> None:
+    root = {"name": "root", "private": True, "workspaces": ["apps/*"]}
+    members = {f"apps/m{n}": {"name": f"m{n}", "version": "1.0.0", "private": True} for n in range(7)}
+    files: dict[str, object] = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n',
+        "package.json": root,
+        "package-lock.json": npm_lock(root, {}, members),
+    }
+    for number, (directory, manifest) in enumerate(members.items()):
+        files[f"{directory}/package.json"] = manifest | {"version": "1.0.1" if number < 6 else "1.0.0"}
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "lock-drift", "--offline", "--fail-on", "warning")
+    [finding] = check(repository, *only).report["findings"]
+    assert "5 more are alike" in finding["message"]
+    assert check(repository, *only, "--base", "HEAD").code == 0
+    repository.write({"apps/m6/package.json": members["apps/m6"] | {"version": "1.0.1"}})
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    new = [f["location"]["path"] for f in done.report["findings"] if f["introduced"]]
+    assert new == ["apps/m6/package.json"]
+
+
 def test_a_waiver_speaks_of_one_ecosystem(tmp_path: Path) -> None:
     waiver = '[[waiver]]\nrule = "floating-pin"\npackage = "{}"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
     manifest = {"name": "shop", "private": True, "dependencies": {"acme-core": "^1.0.0"}}

@@ -53,7 +53,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            if parsed.at(candidate.start) is None:  # type: ignore[union-attr]
+            if parsed.of_package(candidate.start) is None:  # type: ignore[union-attr]
                 continue
             verdict.counts["confirmed"] += 1
             key = (manifest.path, local)

@@ -29,6 +29,8 @@ __all__ = ["RULE"]
 
 # How many public subpaths a remedy names when none fits exactly.
 _SHOWN = 6
+# A subpath that means the same in any string, query parameters and webpack's loaders included.
+_PLAIN = re.compile(r"[\w.~@/+=,()\[\]$-]+")
 _TYPESCRIPT = (".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro")
 
 
@@ -85,7 +87,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if isinstance(parsed, Unknown):
                 problems[path] = NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 continue
-            confirmed = parsed.at(candidate.start)
+            confirmed = parsed.of_package(candidate.start)
             if confirmed is None:
                 continue
             verdict.counts["confirmed"] += 1
@@ -99,7 +101,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
 def _is_import(parsed: ParsedFile | Unknown | Pending, candidate: Import) -> bool:
     """Whether a parser confirms a candidate; a file that it cannot read may well hold the import."""
     if isinstance(parsed, ParsedFile):
-        return parsed.at(candidate.start) is not None
+        return parsed.of_package(candidate.start) is not None
     return isinstance(parsed, Unknown)
 
 
@@ -287,7 +289,8 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface
             else "Perhaps {better} will do: under some conditions it is the same file."
         )
         raw_is_plain = found.end - found.start == len(found.specifier.encode(errors="surrogateescape"))
-        if raw_is_plain and same is not None:
+        # The registry's word goes into a string whose quotes nobody looked at.
+        if raw_is_plain and same is not None and _PLAIN.fullmatch(same):
             edits = (Edit(place=place, old=found.specifier, new=better),)
     else:
         offered = _offered(surface, legal.subpath, _loading(path, found))
