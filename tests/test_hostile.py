@@ -554,6 +554,24 @@ def test_a_lock_that_unfolds(shop: Repository) -> None:
     assert done.report["summary"]["seconds"] < 20
 
 
+@pytest.mark.parametrize(
+    "script", ["npx " + "--yes " * 5000 + "!", "npx " + "-" * 20_000 + " !", "npx " + " " * 50_000 + "!"]
+)
+def test_a_script_that_backtracks(shop: Repository, script: str) -> None:
+    shop.commit({"package.json": {"name": "@acme/tool", "version": "1.0.0", "scripts": {"x": script}}})
+    done = sane(check(shop, "--offline", "--rule", "reversed-dependency"))
+    assert done.report["summary"]["seconds"] < 5
+
+
+def test_brackets_without_end(shop: Repository) -> None:
+    """One file that the parser gives up is one that was not checked."""
+    deep = b"import('@acme/core/src/parser.js')"
+    shop.commit({"src/deep.js": b"(" * 4_000_000 + deep, "src/other.js": deep})
+    done = sane(check(shop))
+    assert ("deep-import", "src/other.js") in rules_of(done.report)
+    assert {(p["reason"], p["path"]) for p in done.report["not_checked"]} == {("too-deep", "src/deep.js")}
+
+
 def test_folders_where_files_should_be(shop: Repository) -> None:
     shop.commit({"a/package.json/x.txt": "x", "a/yarn.lock/package.json": "{}", "a/x.js/y.js": DEEP})
     (shop.path / "src/main.js").unlink()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bot.errors import ReadError
 from bot.facts.module import Import, ImportKind
+from bot.readers.javascript import budget
 from bot.readers.javascript.candidates import EVERYTHING, Needles, candidates, climb, decode
 from bot.readers.javascript.imports import LIMIT, SUFFIXES, parse_imports
 
@@ -274,6 +275,42 @@ def test_errors() -> None:
     with pytest.raises(ReadError) as other:
         parse_imports("a.css", b"")
     assert other.value.reason == "unsupported-format"
+
+
+COSTLY = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+from bot.errors import ReadError
+from bot.readers.javascript.imports import parse_imports
+try:
+    parse_imports({path!r}, {head!r} + {piece!r} * {times} + b"import('@acme/core')")
+except ReadError as error:
+    print(error.reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "piece"),
+    [("a.js", b"", b"("), ("a.ts", b"", b"a<"), ("a.tsx", b"", b"async("), ("a.vue", b"<script>", b"[(")],
+)
+def test_what_would_take_all_memory_is_refused_in_time(path: str, head: bytes, piece: bytes) -> None:
+    """Without a bound, the system ends the process."""
+    code = COSTLY.format(path=path, head=head, piece=piece, times=8_000_000 // len(piece))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    reason, kilobytes = done.stdout.split()
+    assert reason == "too-deep"
+    assert int(kilobytes) < 800_000
+
+
+def test_a_large_file_is_read_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [(path, source.encode()) for path, source, _ in CASES]
+    sources += [(path, source + b"\n(((") for path, source in sources]
+    expected = [parse_imports(path, source) for path, source in sources]
+    assert {found.broken for found in expected} == {True, False}
+    monkeypatch.setattr(budget, "SMALL", 0)
+    monkeypatch.setattr(budget, "_CHUNK", 7)
+    assert [parse_imports(path, source) for path, source in sources] == expected
 
 
 def test_the_filter_does_not_load_the_parser() -> None:

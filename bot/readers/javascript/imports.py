@@ -17,6 +17,7 @@ import msgspec
 from bot.errors import ReadError
 from bot.facts.module import Import, ImportKind
 from bot.readers.javascript import sfc
+from bot.readers.javascript.budget import Budget, parse_within
 from bot.readers.javascript.candidates import EVERYTHING, MOCKS, candidates
 from bot.readers.javascript.comments import Comments, clause_names
 from bot.readers.javascript.uses import MASK, Use, Uses, paths
@@ -51,7 +52,8 @@ class ParsedImports(msgspec.Struct, frozen=True):
 def parse_imports(path: str, data: bytes) -> ParsedImports:
     """The imports of a file, by its suffix (`SUFFIXES`).
 
-    Raises `ReadError`: ``too-large`` (over `LIMIT`), ``unsupported-format`` (another suffix).
+    Raises `ReadError`: ``too-large`` (over `LIMIT`), ``too-deep`` (its tree takes more than `bot.readers.javascript.budget`
+    allows), ``unsupported-format`` (another suffix).
     """
     if len(data) > LIMIT:
         raise ReadError("too-large", f"{len(data)} bytes of source; {LIMIT} are read at most")
@@ -139,12 +141,13 @@ def _is_mask(node: Node) -> bool:
 
 def _tree(data: bytes, language: str) -> Node:
     """The best tree to be had: of the text as it is, or with masks over what the grammars lack."""
+    budget = Budget()
     grammars = ("js", "tsx") if language in ("js", "jsx") else (language,)
     first: Node | None = None
     for masked in (True, False) if _MISREAD.search(data) else (False, True):
         text = _mask(data) if masked else data
         for grammar in grammars:
-            root = _parser(grammar).parse(text).root_node
+            root = parse_within(budget, _parser(grammar), text).root_node
             if not root.has_error:
                 return root
             if not masked:

@@ -90,7 +90,7 @@ def _private_folder(policy: Policy, target: str) -> str | None:
 # A package's name in a command line: with a scope anywhere, without one after what installs or runs packages.
 _COMMAND = re.compile(
     r"(?<![\w./@-])(?P<scoped>@[\w.~-]+/[\w.~-]++)(?!\*)"
-    r"|(?<![\w-])(?:npx|bunx|pnpx|uvx|dlx|exec|install|i|add)\s+(?:-{1,2}[\w=-]+\s+)*(?P<bare>[A-Za-z0-9_~][\w.~-]*)"
+    r"|(?<![\w-])(?:npx|bunx|pnpx|uvx|dlx|exec|install|i|add)\s++(?:-[\w=-]++\s++)*+(?P<bare>[A-Za-z0-9_~][\w.~-]*)"
 )
 
 
