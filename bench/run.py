@@ -29,6 +29,10 @@ _CHANGED = 25
 _UNPARSABLE_MAX = 8  # files that may be taken away from dependency-cruiser
 
 
+class _FailedError(Exception):
+    """A command that did not come to its end."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shot:
     """One run: seconds of wall time, seconds of processor time (all its processes), MB of its largest process."""
@@ -51,16 +55,20 @@ class Series:
 
 
 def shoot(command: Sequence[str], where: Path, environment: Mapping[str, str], output: Path | None = None) -> Shot:
-    """Run a command and wait for it. Its exit code is its own affair (findings are no failure here); what it says goes
-    to a file, or nowhere."""
-    with open(output or os.devnull, "wb") as said:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=where, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
-        )
-        _, _, used = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return Shot(wall=time.perf_counter() - began, cpu=used.ru_utime + used.ru_stime, rss=used.ru_maxrss / 1024)
+    """Run a command and wait for it. What it says goes to a file, or nowhere. That it finds something is no failure; that
+    it is not there or is killed is one. Raises `_FailedError`."""
+    asked = {"command": command, "where": str(where), "environment": environment, "output": str(output or os.devnull)}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(HERE / "shot.py")],
+        input=json.dumps(asked),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    if said["code"] < 0 or said["code"] == 127:
+        raise _FailedError(f"{command[0]} ended with {said['code']}")
+    return Shot(wall=said["wall"], cpu=said["cpu"], rss=said["kb"] / 1024)
 
 
 def peak(command: Sequence[str], where: Path, environment: Mapping[str, str]) -> float:
@@ -110,7 +118,10 @@ def in_turns(
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
         for name, command in commands.items():
             if number < (fewer or {}).get(name, rounds):
-                series[name].shots.append(command())
+                try:
+                    series[name].shots.append(command())
+                except _FailedError as error:  # the others are measured all the same
+                    print(f"{name}: {error}", file=sys.stderr)
     return series
 
 
@@ -246,10 +257,12 @@ class Bench:
         self.row("ringfence, no fact cache", ours, series["oxlint"], "more than 1", faster=True)
         found = trees.subpaths(tree, policy, repo)
         said = {"oxlint": peers.oxlint_found((work / "oxlint.txt").read_text())}
-        if "dependency-cruiser" in series:
+        cruised = bool(series.get("dependency-cruiser", Series(name="")).shots)
+        if cruised:
             self.row("dependency-cruiser", series["dependency-cruiser"])
             self.row("ringfence, no fact cache", ours, series["dependency-cruiser"], "at least 30", faster=True)
             said["dependency-cruiser"], escapes = peers.cruiser_found(cruiser.output.read_text())
+        if arguments.cruises:
             self.facts["dependency-cruiser"] = {"without": cruiser.without, "last line": cruiser.last_line()}
         self.facts["imports of a subpath of an open package (file and specifier)"] = {
             "ringfence": len(found),
@@ -257,12 +270,12 @@ class Bench:
             **{f"seen by {name} alone": sorted(map(list, pairs - found))[:20] for name, pairs in said.items()},
         }
         self.facts["findings for them"] = {
-            "ringfence: not exported by the version that is locked": sum(
+            "ringfence: not exported by the version in force, or no exports map": sum(
                 f["rule"] == "deep-import" for f in report["findings"]
             ),
             **{f"{name}: every subpath, it reads no exports map": len(pairs) for name, pairs in said.items()},
         }
-        if "dependency-cruiser" in series:
+        if cruised:
             self.facts["imports of another member's files (file and target)"] = _escapes(report, escapes)
 
     # -- locks -------------------------------------------------------------------------------
@@ -271,12 +284,11 @@ class Bench:
         """Every entry of a large package-lock.json and of a large yarn.lock, against lockfile-lint."""
         arguments, work = self.arguments, self.work
         tools = peers.install(arguments.cache)
-        made = None if arguments.package_lock and arguments.yarn_lock else peers.large_locks(arguments.cache)
         for kind, given, goal in (
             ("package-lock.json", arguments.package_lock, "at least 1"),
             ("yarn.lock", arguments.yarn_lock, "at least 4"),
         ):
-            lock = given or made / kind
+            lock = given or peers.large_locks(arguments.cache) / kind
             tree = work / kind.replace(".", "-")
             entries = trees.lock_project(lock, kind, tree)
             with trees.LoopbackRegistry() as registry:
@@ -332,14 +344,13 @@ class Bench:
             },
         )
 
-        def above(name: str) -> int:
+        def above(name: str, measure: Callable[[Shot], float]) -> int:
             pairs = zip(series[name].shots, series["python"].shots, strict=True)
-            return round(statistics.median(1000 * (one.wall - python.wall) for one, python in pairs))
+            return round(statistics.median(1000 * (measure(one) - measure(python)) for one, python in pairs))
 
-        self.facts["start_ms"] = {
-            "python": round(series["python"].wall * 1000),
-            "help_above_python": above("help"),
-            "idle_check_above_python": above("idle"),
+        self.facts["milliseconds above python -c pass"] = {
+            name: {"wall": above(name, lambda shot: shot.wall), "processor": above(name, lambda shot: shot.cpu)}
+            for name in ("help", "idle")
         }
         self.row("python -c pass", series["python"])
         self.row("ringfence --help", series["help"], None, "at most 60 ms above")
@@ -369,11 +380,13 @@ class _Cruiser:
                 break
             self.without.append(stopped)
         if not self.last_line():
-            sys.exit(f"dependency-cruiser did not come to its end: {self.output.read_text(errors='replace')[-500:]}")
+            raise _FailedError(f"it did not come to its end: {self.output.read_text(errors='replace')[-300:]}")
         return shot
 
     def last_line(self) -> str:
         """``x 12 dependency violations (...). 23143 modules, 80000 dependencies cruised.``"""
+        if not self.output.exists():
+            return ""
         lines = [line.strip() for line in self.output.read_text(errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line.endswith("cruised.")), "")
 
@@ -439,16 +452,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as folder:
         bench = Bench(arguments, Path(folder))
         wanted = arguments.only or ("start", "tree", "locks")
-        if "start" in wanted:
-            bench.start()
-        if "tree" in wanted:
-            bench.tree()
-        if "locks" in wanted and not arguments.without_peers:
-            bench.locks()
+        for name, measure in (("start", bench.start), ("tree", bench.tree), ("locks", bench.locks)):
+            if name in wanted and not (name == "locks" and arguments.without_peers):
+                measure()
+                bench.facts["machine"] = _machine()
+                if arguments.json:  # after each part: the next may fail
+                    arguments.json.write_text(json.dumps({"rows": bench.rows, "facts": bench.facts}, indent=2) + "\n")
         print(table(bench))
-        if arguments.json:
-            bench.facts["machine"] = _machine()
-            arguments.json.write_text(json.dumps({"rows": bench.rows, "facts": bench.facts}, indent=2) + "\n")
 
 
 def _machine() -> dict[str, Any]:
