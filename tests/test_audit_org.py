@@ -71,7 +71,9 @@ def audit(policy: Path, *arguments: str | Path) -> dict[str, Any]:
 
 
 def found(report: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(r["repository"], f["rule"]) for r in report["repositories"] for f in (r["report"] or {}).get("findings", ())]
+    return [
+        (r["repository"], f["rule"]) for r in report["repositories"] for f in (r["report"] or {}).get("findings", ())
+    ]
 
 
 def test_an_organisation_is_audited(acme: GitHubFake, policy: Path) -> None:
