@@ -254,7 +254,7 @@ def _run_fleet_case(
         known=head.get("known", ()),
         complete=[tuple(owner.rpartition("/")[::2]) for owner in head.get("complete", ())],
     )
-    judged = judge_fleet(rules, fleet, policy, lambda keys: _answers(keys, head.get("registry", {}), files))
+    judged = judge_fleet(rules, fleet, policy, lambda keys: _answers(keys, head, files, {}))
     found = findings_of(judged, fleet, policy, {}, lambda _: None, public=False)
     findings = tuple(
         msgspec.structs.replace(

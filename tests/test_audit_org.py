@@ -71,15 +71,13 @@ def audit(policy: Path, *arguments: str | Path) -> dict[str, Any]:
 
 
 def found(report: dict[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (r["repository"], f["rule"]) for r in report["repositories"] for f in (r["report"] or {}).get("findings", ())
-    ]
+    return [(r["label"], f["rule"]) for r in report["repositories"] for f in (r["report"] or {}).get("findings", ())]
 
 
 def test_an_organisation_is_audited(acme: GitHubFake, policy: Path) -> None:
     report = audit(policy, "--org", "acme")
     names = ["notes", "old", "platform-notes", "platform-shop", "void"]
-    assert [r["repository"] for r in report["repositories"]] == [f"127.0.0.1/acme/{name}" for name in names]
+    assert [r["label"] for r in report["repositories"]] == [f"127.0.0.1/acme/{name}" for name in names]
     assert found(report) == [("127.0.0.1/acme/platform-shop", "floating-pin")]
     assert (report["code"], report["not_audited"]) == (1, [])
     assert len(acme.calls()) <= 2

@@ -286,7 +286,8 @@ class _Worker:
         """How other verbs find the same; nothing of a repository that is not on this machine."""
         if target.where is None or not commit:
             return Again(fix=None)
-        policy, patterns = self._options.policy, self._options.open_patterns
+        given, patterns = self._options.policy, self._options.open_patterns
+        policy = given if isinstance(given, Path) else None
         found = again_of(target.where, policy, patterns, commit, None)
         worked_on = again_of(target.where, policy, patterns, None, None) if target.folder is not None else found
         return Again(explain=found.explain, fix=worked_on.fix)

@@ -45,7 +45,7 @@ class ForgeTarget:
         self.label = self.key = str(found.name)
         self.info: RepoInfo | None = RepoInfo(
             name=str(found.name),
-            visibility=found.visibility,  # type: ignore[arg-type]  (GitHub's own words)
+            visibility=found.visibility,  # type: ignore[arg-type]
             archived=found.archived,
             default_branch=found.branch,
             head=found.head,
