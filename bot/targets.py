@@ -164,10 +164,17 @@ def listed_inventory(
     wanted = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not wanted:
         raise RingfenceError("it lists no repository", where=str(file), remedy="Write one path or owner/name a line.")
-    names = {line: name for _, line in wanted if forge is not None and (name := _on_a_forge(line)) is not None}
-    far = forge(list(dict.fromkeys(names.values()))) if forge is not None and names else {}
-    targets = {target.label: target for target in _listed(file, [item for item in wanted if item[1] not in names])}
-    targets |= {target.label: target for target in far.values()}
+    names = {item: name for item in wanted if forge is not None and (name := _on_a_forge(item[1])) is not None}
+    targets = {target.label: target for target in _listed(file, [item for item in wanted if item not in names])}
+    try:
+        far = forge(list(dict.fromkeys(names.values()))) if forge is not None and names else {}
+        targets |= {target.label: target for target in far.values()}
+    except RingfenceError as error:  # a path that is not there may well look like a name
+        for number, line in names:
+            what = RingfenceError(
+                f"there is no such folder: {line}, and {error.what}", where=f"{file}:{number}", remedy=error.remedy
+            )
+            targets[line] = BrokenTarget(line, what)
     return Inventory(tuple(targets[label] for label in sorted(targets)))
 
 

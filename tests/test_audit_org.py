@@ -101,7 +101,7 @@ def test_names_in_a_list(acme: GitHubFake, policy: Path, tmp_path: Path) -> None
     (tmp_path / "list.txt").write_text("127.0.0.1/acme/platform-shop\n127.0.0.1/acme/nowhere  # gone\n")
     report = audit(policy, "--repos-from", tmp_path / "list.txt")
     assert found(report) == [("127.0.0.1/acme/platform-shop", "floating-pin")]
-    assert [item["repository"] for item in report["not_audited"]] == ["127.0.0.1/acme/nowhere"]
+    assert [item["label"] for item in report["not_audited"]] == ["127.0.0.1/acme/nowhere"]
 
 
 def test_shards_say_what_one_run_says(acme: GitHubFake, policy: Path, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_shards_say_what_one_run_says(acme: GitHubFake, policy: Path, tmp_path: 
 def test_a_repository_that_cannot_be_fetched_is_not_audited(acme: GitHubFake, policy: Path) -> None:
     acme.fail("GIT /acme/platform-shop.git/*", faults.server_error(), times=None)
     report = audit(policy, "--org", "acme")
-    assert [item["repository"] for item in report["not_audited"]] == ["127.0.0.1/acme/platform-shop"]
+    assert [item["label"] for item in report["not_audited"]] == ["127.0.0.1/acme/platform-shop"]
     assert report["code"] == 2
 
 

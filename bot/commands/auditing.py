@@ -244,12 +244,14 @@ class _Worker:
             policy, documents = self._policies.of(own_file(source), identity)
             self._outside.turn_to(policy)
             reader = _Reader(source, documents)
-            options = msgspec.structs.replace(self._options, again=self._again(target, commit))
+            # In an organisation some repositories hold nothing for us (documents, other languages): nobody named them by mistake.
+            options = msgspec.structs.replace(
+                self._options, again=self._again(target, commit), allow=(*self._options.allow, "nothing-to-judge")
+            )
             baseline, unread, notes = baseline_of(options, source, policy)
             opened = Opened(
                 source=source,
-                # In an organisation some repositories hold nothing for us (documents, other languages): nobody named them by mistake.
-                policy=_allowing(msgspec.structs.replace(policy, notes=policy.notes + notes), "nothing-to-judge"),
+                policy=msgspec.structs.replace(policy, notes=policy.notes + notes) if notes else policy,
                 documents=documents,
                 baseline=baseline,
                 unread=unread,
@@ -301,12 +303,6 @@ class _Worker:
         assert judgement.repo is not None  # noqa: S101  (it was judged anew)
         problems = judgement.judged.not_checked
         return summarise(judgement.repo, policy, problems, locate, label=target.label, info=target.info)
-
-
-def _allowing(policy: Policy, reason: str) -> Policy:
-    let_be = policy.tables.not_checked
-    more = msgspec.structs.replace(let_be, allow=(*let_be.allow, reason))
-    return msgspec.structs.replace(policy, tables=msgspec.structs.replace(policy.tables, not_checked=more))
 
 
 class _Reader:
