@@ -156,7 +156,6 @@ REASONS = frozenset(
         "unresolved-catalog",
         "unsupported-ecosystem",
         "unsupported-format",
-        "unsupported-layout",
     )
 )
 
