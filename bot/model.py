@@ -160,7 +160,6 @@ REASONS = frozenset(
         "unresolved-catalog",
         "unsupported-ecosystem",
         "unsupported-format",
-        "unsupported-layout",
     )
 )
 
