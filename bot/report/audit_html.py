@@ -118,7 +118,7 @@ def render(
     stream = _environment().get_template("audit.html").stream(
         head=head,
         made=made,
-        words=summary_words(head),
+        words=summary_words(head).partition(": ")[2],
         verdict="observed" if head.mode == "observe" and head.verdict == "pass" else head.verdict,
         doors=sum(t.errors + t.warnings + t.notes for t in head.rules if t.rule in DOORS),
         pairs=sum(bool(pair.open and pair.private) for pair in head.pairs),
@@ -185,7 +185,7 @@ class _View:
             self._count(repository.report.counts)
         self.nodes.append(Node(repository.label, side or "unmatched", repository.facts, troubles))
         uses = () if repository.facts is None else tuple(
-            (item.package, ", ".join(item.versions or item.specs)) for item in repository.facts.consumes if item.is_installed
+            (item.package, clipped(", ".join(item.versions or item.specs), 60)) for item in repository.facts.consumes if item.is_installed
         )  # fmt: skip
         self.repositories.append(
             _Repository(

@@ -70,7 +70,6 @@ class Card:
     version: str = ""
     open: tuple[str, ...] = ()
     missing: str = ""
-    pair: bool = False
     edges: tuple[Edge, ...] = ()
     trouble: Trouble = field(init=False)
 
@@ -81,13 +80,9 @@ class Card:
         object.__setattr__(self, "trouble", total)
 
     @property
-    def is_broken(self) -> bool:
-        """A pair of which a half is missing, or whose private half uses nothing of it."""
-        return self.pair and (
-            not self.open
-            or not any(edge.half for edge in self.edges)
-            or any(edge.half and edge.known and not edge.is_used for edge in self.edges)
-        )
+    def is_unused(self) -> bool:
+        """A pair whose private half uses nothing of its core."""
+        return any(edge.half and edge.known and not edge.is_used for edge in self.edges)
 
 
 def cards(pairs: Sequence[PairView], nodes: Iterable[Node]) -> tuple[Card, ...]:
@@ -95,7 +90,7 @@ def cards(pairs: Sequence[PairView], nodes: Iterable[Node]) -> tuple[Card, ...]:
 
     Packages that nobody uses and that have no private half make no picture.
     """
-    by_label = {node.label: node for node in nodes}
+    by_label = {node.label: node for node in _of_open(pairs, list(nodes))}
     consumption = {
         node.label: {
             item.package: item.versions or item.specs for item in node.facts.consumes if item.is_installed
@@ -115,15 +110,28 @@ def cards(pairs: Sequence[PairView], nodes: Iterable[Node]) -> tuple[Card, ...]:
     return tuple(
         sorted(
             made,
-            key=lambda c: (-c.trouble.doors, not c.is_broken, -c.trouble.others, -len(c.edges), c.title.lower()),
+            key=lambda c: (-c.trouble.doors, not c.is_unused, -c.trouble.others, -len(c.edges), c.title.lower()),
         )
     )
+
+
+def _of_open(pairs: Sequence[PairView], nodes: Sequence[Node]) -> Iterable[Node]:
+    """The repositories with what was found of open packages: a finding may name any."""
+    names = {"", *(package for pair in pairs for package in pair.packages)}
+    for node in nodes:
+        if node.facts is not None:
+            names.update(item.package for item in node.facts.consumes)
+            names.update(member.name for member in node.facts.members if member.is_open)
+    for node in nodes:
+        yield node._replace(troubles={name: trouble for name, trouble in node.troubles.items() if name in names})
 
 
 def _pair(
     pair: PairView, nodes: Mapping[str, Node], consumption: Mapping[str, Mapping[str, tuple[str, ...]]]
 ) -> Card:
-    users: dict[str, dict[str, tuple[str, ...]]] = {label: {} for label in pair.private}
+    # A private repository without an open half is no pair: most products have a name by the scheme and no core of their own.
+    halves = pair.private if pair.open else ()
+    users: dict[str, dict[str, tuple[str, ...]]] = {label: {} for label in halves}
     for use in pair.uses:
         users.setdefault(use.repository, {})[use.package] = use.versions
     for label, node in nodes.items():
@@ -131,7 +139,7 @@ def _pair(
             users.setdefault(label, {})
     edges = []
     for label, uses in users.items():
-        half = label in pair.private
+        half = label in halves
         seen = consumption.get(label, {})
         shown = {package: seen.get(package, versions) for package, versions in uses.items() if package in seen or versions}
         edge = _edge(label, nodes.get(label), shown, (*pair.packages, *([""] if half else [])), half=half)
@@ -142,8 +150,7 @@ def _pair(
         packages=pair.packages,
         version=pair.version,
         open=pair.open,
-        missing="" if pair.open else "no open half here",
-        pair=bool(pair.private),
+        missing="" if pair.open else "not here",
         edges=_sorted(edges),
     )
 
@@ -184,7 +191,7 @@ def _others(
                 packages=packages,
                 version=versions.get(packages[0], "") if len(packages) == 1 else "",
                 open=made_in,
-                missing="" if made_in else "made elsewhere",
+                missing="" if made_in else "elsewhere",
                 edges=_sorted(_edge(label, nodes.get(label), uses, packages) for label, uses in users.items()),
             )
         )
@@ -199,7 +206,7 @@ def _unnamed(nodes: Mapping[str, Node], made: Sequence[Card]) -> list[Card]:
         for label, node in nodes.items()
         if label not in halves and "" in node.troubles
     ]
-    return [Card(title="no package named", missing="paths that name no package", edges=_sorted(edges))] if edges else []
+    return [Card(title="no package named", missing="not said which", edges=_sorted(edges))] if edges else []
 
 
 def _edge(

@@ -13,21 +13,25 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bot.report.boundary import Card, Edge
+from bot.report.escape import clipped
 from bot.report.words import plural
 from bot.text import printable
 
 __all__ = ["WIDTH", "Box", "Drawing", "Line", "draw", "lines_of", "versions_text", "width_of"]
 
 WIDTH = 380
-_LEFT, _LEFT_END = 1, 127
-_TRUNK = 141
-_RIGHT, _RIGHT_END = 247, WIDTH - 1
+_LEFT, _LEFT_END = 1, 121
+_TRUNK = 133
+_RIGHT, _RIGHT_END = 251, WIDTH - 1
+_ROOM = 104  # for text in a box
 _GAP = 10
 _LINE = 16  # from one line of text to the next
 _PAD = 12
-_NAME_LINES = 2
+_BOLD = 14.3  # names are bold, and 13 wide: about what that is in the widest of usual fonts
+_SMALL = 12.0
+_VERSION = 13  # letters of a fixed width that a line has room for
 _SHOWN = 6  # users with a box of their own
-_GROUPS = 4  # boxes that tell of many
+_GROUPS = 3  # boxes that tell of many
 
 _WIDE = frozenset("mwMWGOQ@%")
 _NARROW = frozenset("iljtfrI.,:;'|!()[]-/ ")
@@ -77,7 +81,7 @@ class Drawing(NamedTuple):
 class _User(NamedTuple):
     kind: str
     side: str
-    name: str
+    names: tuple[str, ...]
     meta: str
     version: str
     badge: str
@@ -88,10 +92,10 @@ class _User(NamedTuple):
 def draw(card: Card, owner: str = "") -> Drawing:
     """The picture of a card. ``owner`` (``acme/``) is what all names begin with and none needs to say."""
     users = _users(card, owner)
-    heights = [_height(user.name) for user in users]
+    heights = [_height(user) for user in users]
     total = sum(heights) + _GAP * (len(heights) - 1) if heights else 0
     left = _left(card, owner)
-    left_height = _height(left.name)
+    left_height = _height(left)
     height = max(total, left_height)
     left_y = 1 + (min(height, 2 * left_height) - left_height) // 2 if total > left_height else 1
     at = 1 + max(0, left_height - total) // 2
@@ -102,7 +106,7 @@ def draw(card: Card, owner: str = "") -> Drawing:
         boxes.append(_box(user, _RIGHT, at, _RIGHT_END - _RIGHT))
         y = at + tall // 2
         lines.append(
-            Line(_path(middle, y), y, user.kind, user.version, user.badge, int(width_of(user.badge, 11)) + 24, user.title)
+            Line(_path(middle, y), y, user.kind, user.version, user.badge, int(width_of(user.badge, 12.4)) + 26, user.title)
         )
         at += tall + _GAP
     # Doors are drawn last: where lines share their beginning, theirs is seen.
@@ -110,7 +114,7 @@ def draw(card: Card, owner: str = "") -> Drawing:
     lines.sort(key=lambda line: order.get(line.kind, 0))
     return Drawing(
         height=height + 2,
-        label_x=(_TRUNK + 8 + _RIGHT) // 2,
+        label_x=(_TRUNK + 6 + _RIGHT) // 2,
         boxes=tuple(boxes),
         lines=tuple(lines),
         title=f"Who uses {printable(card.title)}",
@@ -133,61 +137,65 @@ def _path(start: int, end: int) -> str:
 def _left(card: Card, owner: str) -> _User:
     if not card.open:
         names = ", ".join(map(printable, card.packages))
-        return _User("", "ghost", printable(card.title), card.missing, "", "", f"{card.missing}: {names}".strip(": "))
-    name = _short(card.open[0], owner) if len(card.open) == 1 else plural(len(card.open), "repository", "repositories")
+        return _User("", "ghost", lines_of(printable(card.title)), card.missing, "", "", f"{card.missing}: {names}".strip(": "))
+    names = lines_of(_short(card.open[0], owner))
+    if len(card.open) > 1:
+        names = (_cut(_short(card.open[0], owner), _ROOM, _BOLD), _cut("and " + _short(card.open[1], owner), _ROOM, _BOLD))
+    if len(card.open) > 2:
+        names = (names[0], f"and {len(card.open) - 1} more")
     packages = printable(card.packages[0]) if len(card.packages) == 1 else plural(len(card.packages), "package")
     title = ", ".join(map(printable, card.open)) + f": {packages} {printable(card.version)}".rstrip()
     meta = f"open {printable(card.version)}".rstrip() if len(card.packages) < 2 else f"open, {packages}"
-    return _User("", "open", name, meta, "", "", title, card.open[0] if len(card.open) == 1 else "")
+    return _User("", "open", names, meta, "", "", title, card.open[0] if len(card.open) == 1 else "")
 
 
 def _users(card: Card, owner: str) -> list[_User]:
     if not card.edges:
-        return [_User("none", "ghost", "nobody", "uses it here", "", "", "nobody uses it here")]
+        return [_User("none", "ghost", ("nobody",), "uses it here", "", "", "nobody uses it here")]
     shown = card.edges if len(card.edges) <= _SHOWN + 1 else card.edges[:_SHOWN]
     users = [_single(edge, owner) for edge in shown]
-    return users + _grouped(card.edges[len(shown) :])
+    return users + _grouped(card.edges[len(shown) :], owner)
 
 
 def _single(edge: Edge, owner: str) -> _User:
-    half = ", its half" if edge.half else ""
-    side = edge.side if edge.side != "unmatched" else "neither side"
+    side = "private half" if edge.half else edge.side if edge.side != "unmatched" else "neither side"
     return _User(
         kind=_kind(edge),
         side=edge.side,
-        name=_short(edge.label, owner),
-        meta=side + half,
+        names=lines_of(_short(edge.label, owner)),
+        meta=side,
         version=versions_text(edge),
         badge=_badge(edge),
-        title=f"{printable(edge.label)} ({side}{half}): {_sentence(edge)}",
+        title=f"{printable(edge.label)} ({side}): {_sentence(edge)}",
         label=edge.label if edge.known else "",
     )
 
 
-def _grouped(edges: Sequence[Edge]) -> list[_User]:
+def _grouped(edges: Sequence[Edge], owner: str) -> list[_User]:
     groups: dict[tuple[str, str, str], list[Edge]] = {}
     for edge in edges:
         groups.setdefault((_kind(edge), edge.side, versions_text(edge)), []).append(edge)
     rank = {"door": 0, "other": 1}
     order = sorted(groups.items(), key=lambda item: (rank.get(item[0][0], 2), item[0][1] != "private", -len(item[1])))
-    users = [_group(kind, side, version, many) for (kind, side, version), many in order[:_GROUPS]]
+    users = [_group(kind, side, version, many, owner) for (kind, side, version), many in order[:_GROUPS]]
     rest = [edge for _, many in order[_GROUPS:] for edge in many]
     if rest:
         kind = min((_kind(edge) for edge in rest), key=lambda k: rank.get(k, 2))
         sides = {edge.side for edge in rest}
         versions = {versions_text(edge) for edge in rest}
-        words = "1 version" if len(versions) == 1 else f"{len(versions)} versions"
-        users.append(_group(kind, sides.pop() if len(sides) == 1 else "unmatched", words, rest))
+        words = versions.pop() if len(versions) == 1 else f"{len(versions)} versions"
+        users.append(_group(kind, sides.pop() if len(sides) == 1 else "unmatched", words, rest, owner))
     return users
 
 
-def _group(kind: str, side: str, version: str, edges: Sequence[Edge]) -> _User:
+def _group(kind: str, side: str, version: str, edges: Sequence[Edge], owner: str) -> _User:
+    if len(edges) == 1:
+        return _single(edges[0], owner)
     doors, others = sum(e.trouble.doors for e in edges), sum(e.trouble.others for e in edges)
-    badge = plural(doors, "side door") if doors else plural(others, "finding") if others else ""
+    badge = _doors_text(doors) if doors else plural(others, "finding") if others else ""
     names = ", ".join(printable(edge.label) for edge in edges[:20]) + (" …" if len(edges) > 20 else "")
     meta = side if side != "unmatched" else "of either side"
-    name = f"{len(edges):,} more" if len(edges) > 1 else "1 more"
-    return _User(kind, side, name, meta, version, badge, f"{names}: {version or 'no version known'}")
+    return _User(kind, side, (f"{len(edges):,} more",), meta, version, badge, f"{names}: {version or 'no version known'}")
 
 
 def _kind(edge: Edge) -> str:
@@ -209,16 +217,20 @@ def versions_text(edge: Edge) -> str:
     if not versions:
         return packages or "no version"
     if len(versions) == 1 and not packages:
-        return _cut(printable(versions[0]), 86, 12)
+        return clipped(printable(versions[0]), _VERSION)
     return packages or f"{len(versions)} versions"
 
 
 def _badge(edge: Edge) -> str:
     if edge.trouble.doors:
-        return plural(edge.trouble.doors, "side door")
+        return _doors_text(edge.trouble.doors)
     if edge.trouble.others:
         return plural(edge.trouble.others, "finding")
     return f"{edge.trouble.waived} waived" if edge.trouble.waived else ""
+
+
+def _doors_text(number: int) -> str:
+    return plural(number, "side door") if number < 10 else f"{number:,} doors"
 
 
 def _sentence(edge: Edge) -> str:
@@ -254,22 +266,21 @@ def _sentence_of(edge: Edge) -> str:
 # -- boxes and text ------------------------------------------------------------------------------
 
 
-def _height(name: str) -> int:
-    return 2 * _PAD + _LINE * (len(lines_of(name)) + 1) - 4
+def _height(user: _User) -> int:
+    return 2 * _PAD + _LINE * (len(user.names) + 1) - 4
 
 
 def _box(user: _User, x: int, y: int, width: int) -> Box:
-    names = lines_of(user.name)
     first = y + _PAD + 11
     return Box(
         x=x,
         y=y,
         width=width,
-        height=_height(user.name),
+        height=_height(user),
         kind=user.side,
-        names=tuple((first + _LINE * number, text) for number, text in enumerate(names)),
-        meta=_cut(user.meta, 100, 11),
-        meta_y=first + _LINE * len(names),
+        names=tuple((first + _LINE * number, text) for number, text in enumerate(user.names)),
+        meta=_cut(user.meta, _ROOM - 16, _SMALL),
+        meta_y=first + _LINE * len(user.names),
         title=user.title,
         label=user.label,
     )
@@ -279,14 +290,18 @@ def _short(label: str, owner: str) -> str:
     return printable(label.removeprefix(owner) if owner and label != owner else label)
 
 
-def lines_of(name: str, room: float = 112, size: float = 13) -> tuple[str, ...]:
+def lines_of(name: str, room: float = _ROOM, size: float = _BOLD) -> tuple[str, ...]:
     """A name on at most two lines, broken behind punctuation where it has some; what has no room ends in ``…``."""
     if width_of(name, size) <= room:
         return (name,)
     pieces = re.findall(r"[^/\-_.\s]*[/\-_.\s]+|[^/\-_.\s]+", name) or [name]
-    first = ""
+    first, taken = "", list[int]()
     while pieces and width_of(first + pieces[0], size) <= room:
         first += pieces.pop(0)
+        taken.append(len(first))
+    if len(taken) > 1 and len("".join(pieces)) < 3:  # a letter alone on its line is lost
+        pieces.insert(0, first[taken[-2] :])
+        first = first[: taken[-2]]
     if not first:
         first, pieces = _split(name, room, size)
     rest = "".join(pieces)
