@@ -233,7 +233,15 @@ class _View:
         tallies = {tally.rule: tally for tally in self._head.rules}
         idle = {item.rule for item in self._head.not_run}
         rows = [
-            _Rule(t.rule, self._summaries.get(t.rule, ""), t.errors, t.warnings, t.notes, t.repositories, self._words(t.rule))
+            _Rule(
+                t.rule,
+                self._summaries.get(t.rule, ""),
+                t.errors,
+                t.warnings,
+                t.notes,
+                t.repositories,
+                self._words(t.rule),
+            )
             for t in tallies.values()
         ]
         rest = sorted(({*self._summaries, *self._judged} - {*tallies} - idle))
@@ -372,7 +380,10 @@ def _prose(text: str) -> Markup:
     from markupsafe import Markup, escape
 
     pieces = _TICKED.split(printable(text))
-    made = [escape(piece) if number % 2 == 0 else Markup("<code>{}</code>").format(piece) for number, piece in enumerate(pieces)]
+    made = [
+        escape(piece) if number % 2 == 0 else Markup("<code>{}</code>").format(piece)
+        for number, piece in enumerate(pieces)
+    ]
     return Markup("").join(made)
 
 
@@ -398,4 +409,3 @@ def _part(name: str) -> Markup:
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-

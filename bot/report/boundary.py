@@ -92,9 +92,7 @@ def cards(pairs: Sequence[PairView], nodes: Iterable[Node]) -> tuple[Card, ...]:
     """
     by_label = {node.label: node for node in _of_open(pairs, list(nodes))}
     consumption = {
-        node.label: {
-            item.package: item.versions or item.specs for item in node.facts.consumes if item.is_installed
-        }
+        node.label: {item.package: item.versions or item.specs for item in node.facts.consumes if item.is_installed}
         for node in by_label.values()
         if node.facts is not None
     }
@@ -126,9 +124,7 @@ def _of_open(pairs: Sequence[PairView], nodes: Sequence[Node]) -> Iterable[Node]
         yield node._replace(troubles={name: trouble for name, trouble in node.troubles.items() if name in names})
 
 
-def _pair(
-    pair: PairView, nodes: Mapping[str, Node], consumption: Mapping[str, Mapping[str, tuple[str, ...]]]
-) -> Card:
+def _pair(pair: PairView, nodes: Mapping[str, Node], consumption: Mapping[str, Mapping[str, tuple[str, ...]]]) -> Card:
     # A private repository without an open half is no pair: most products have a name by the scheme and no core of their own.
     halves = pair.private if pair.open else ()
     users: dict[str, dict[str, tuple[str, ...]]] = {label: {} for label in halves}
@@ -141,7 +137,9 @@ def _pair(
     for label, uses in users.items():
         half = label in halves
         seen = consumption.get(label, {})
-        shown = {package: seen.get(package, versions) for package, versions in uses.items() if package in seen or versions}
+        shown = {
+            package: seen.get(package, versions) for package, versions in uses.items() if package in seen or versions
+        }
         edge = _edge(label, nodes.get(label), shown, (*pair.packages, *([""] if half else [])), half=half)
         if half or edge.is_used:
             edges.append(edge)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bot.report.boundary import Card, Edge
-from bot.report.escape import clipped
+from bot.report.terminal import cells
 from bot.report.words import plural
 from bot.text import printable
 
@@ -106,7 +106,15 @@ def draw(card: Card, owner: str = "") -> Drawing:
         boxes.append(_box(user, _RIGHT, at, _RIGHT_END - _RIGHT))
         y = at + tall // 2
         lines.append(
-            Line(_path(middle, y), y, user.kind, user.version, user.badge, int(width_of(user.badge, 12.4)) + 26, user.title)
+            Line(
+                _path(middle, y),
+                y,
+                user.kind,
+                user.version,
+                user.badge,
+                int(width_of(user.badge, 12.4)) + 26,
+                user.title,
+            )
         )
         at += tall + _GAP
     # Doors are drawn last: where lines share their beginning, theirs is seen.
@@ -137,10 +145,15 @@ def _path(start: int, end: int) -> str:
 def _left(card: Card, owner: str) -> _User:
     if not card.open:
         names = ", ".join(map(printable, card.packages))
-        return _User("", "ghost", lines_of(printable(card.title)), card.missing, "", "", f"{card.missing}: {names}".strip(": "))
+        return _User(
+            "", "ghost", lines_of(printable(card.title)), card.missing, "", "", f"{card.missing}: {names}".strip(": ")
+        )
     names = lines_of(_short(card.open[0], owner))
     if len(card.open) > 1:
-        names = (_cut(_short(card.open[0], owner), _ROOM, _BOLD), _cut("and " + _short(card.open[1], owner), _ROOM, _BOLD))
+        names = (
+            _cut(_short(card.open[0], owner), _ROOM, _BOLD),
+            _cut("and " + _short(card.open[1], owner), _ROOM, _BOLD),
+        )
     if len(card.open) > 2:
         names = (names[0], f"and {len(card.open) - 1} more")
     packages = printable(card.packages[0]) if len(card.packages) == 1 else plural(len(card.packages), "package")
@@ -195,7 +208,9 @@ def _group(kind: str, side: str, version: str, edges: Sequence[Edge], owner: str
     badge = _doors_text(doors) if doors else plural(others, "finding") if others else ""
     names = ", ".join(printable(edge.label) for edge in edges[:20]) + (" …" if len(edges) > 20 else "")
     meta = side if side != "unmatched" else "of either side"
-    return _User(kind, side, (f"{len(edges):,} more",), meta, version, badge, f"{names}: {version or 'no version known'}")
+    return _User(
+        kind, side, (f"{len(edges):,} more",), meta, version, badge, f"{names}: {version or 'no version known'}"
+    )
 
 
 def _kind(edge: Edge) -> str:
@@ -217,8 +232,16 @@ def versions_text(edge: Edge) -> str:
     if not versions:
         return packages or "no version"
     if len(versions) == 1 and not packages:
-        return clipped(printable(versions[0]), _VERSION)
+        text = printable(versions[0])
+        return text if cells(text) <= _VERSION else _begun(text)
     return packages or f"{len(versions)} versions"
+
+
+def _begun(text: str) -> str:
+    """As much of the beginning as a line has room for."""
+    while cells(text) >= _VERSION:
+        text = text[:-1]
+    return text + "…"
 
 
 def _badge(edge: Edge) -> str:
@@ -247,7 +270,9 @@ def _sentence(edge: Edge) -> str:
     ]
     if edge.trouble.waived:
         found.append(f"{edge.trouble.waived} waived")
-    return ": ".join(filter(None, (uses or ("uses none of it" if edge.known else "what it uses is not shown"), ", ".join(found))))
+    return ": ".join(
+        filter(None, (uses or ("uses none of it" if edge.known else "what it uses is not shown"), ", ".join(found)))
+    )
 
 
 def _description(card: Card) -> str:
