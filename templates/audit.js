@@ -156,11 +156,13 @@
 
   // -- the address -------------------------------------------------------------------------------
 
+  const encoded = (value) => encodeURIComponent(value).replace(/%2F/g, "/").replace(/%40/g, "@");
+
   function write() {
     const parts = [];
     const data = new FormData(form);
     for (const name of ["q", "rule", "repository", "side"]) {
-      if (data.get(name).trim()) parts.push(`${name}=${encodeURIComponent(data.get(name).trim())}`);
+      if (data.get(name).trim()) parts.push(`${name}=${encoded(data.get(name).trim())}`);
     }
     const severities = data.getAll("severity");
     if (severities.length) parts.push(`severity=${severities.join(",")}`);
@@ -175,10 +177,15 @@
     }
   }
 
+  function clear() {
+    for (const box of form.elements.severity) box.checked = false;
+    for (const name of ["q", "rule", "repository", "side"]) form.elements[name].value = "";
+  }
+
   function read() {
     const fragment = location.hash.slice(1);
     if (!fragment.includes("=")) return false;
-    form.reset();
+    clear();
     for (const part of fragment.split("&")) {
       const [name, ...rest] = part.split("=");
       const value = decoded(rest.join("="));

@@ -244,7 +244,7 @@ class _View:
             )
             for t in tallies.values()
         ]
-        rest = sorted(({*self._summaries, *self._judged} - {*tallies} - idle))
+        rest = sorted({*self._summaries, *self._judged} - {*tallies} - idle)
         return rows + [_Rule(rule, self._summaries.get(rule, ""), 0, 0, 0, 0, self._words(rule)) for rule in rest]
 
     def _words(self, rule: str) -> str:
