@@ -57,7 +57,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--format",
             "format_",
-            type=click.Choice(["terminal", "json", "sarif", "markdown"]),
+            type=click.Choice(["terminal", "json", "sarif", "markdown", "html"]),
             default="terminal",
             show_default=True,
         ),
@@ -117,6 +117,7 @@ Examples:
   ringfence audit ~/work --open '@acme/*'            without a policy file: says what it assumes
   ringfence audit --org acme --policy acme.toml      every repository of an organisation on GitHub
   ringfence audit --repos-from list.txt --policy acme.toml --format markdown
+  ringfence audit ~/work --policy acme.toml --format html -o audit.html  one page, with pictures and filters
   ringfence audit ~/work --policy acme.toml --format sarif -o sarif/     one file a repository
 \b
 In pieces, on several machines:
@@ -340,6 +341,14 @@ def _rendered(merged: Merged, format_: str, *, verbose: bool, colour: bool) -> I
         from bot.report.audit_markdown import render as render_markdown
 
         return render_markdown(merged.head, merged.repositories())
+    if format_ == "html":
+        from datetime import UTC, datetime
+
+        from bot.report.audit_html import render as render_html
+        from bot.rules import LISTED
+
+        made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return render_html(merged.head, merged.repositories(), rules={r.id: r.summary for r in LISTED}, made=made)
     from bot.report.audit_terminal import render as render_terminal
 
     width = shutil.get_terminal_size((100, 24)).columns
