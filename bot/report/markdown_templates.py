@@ -15,7 +15,17 @@ from bot.model import Count, Finding, NotChecked, Report, Severity
 from bot.report.context import Context
 from bot.report.escape import Markdown, address, block, cell, code, html_code, link, prose
 from bot.report.patch import diff, replaced
-from bot.report.words import by_reason, decides, judged_nothing, plural, position, summary_line, worst_first
+from bot.report.words import (
+    alike,
+    by_reason,
+    decides,
+    judged_nothing,
+    named,
+    plural,
+    position,
+    summary_line,
+    worst_first,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -150,13 +160,11 @@ def _sentence(text: str) -> str:
 
 def _unchecked(problems: Sequence[NotChecked]) -> list[str]:
     out: list[str] = []
-    for reason, group in by_reason(problems).items():
-        for problem in group[:_FEW_ALIKE]:
-            said = ": ".join(filter(None, (reason, problem.subject, problem.detail)))
-            out.append(said + (f" [{problem.rule}]" if problem.rule else ""))
-        more = f"and {len(group) - _FEW_ALIKE:,} more of this kind. " if len(group) > _FEW_ALIKE else ""
-        if more or group[0].remedy:
-            out.append(f"{reason}: {more}{group[0].remedy}")
+    for kind in alike(problems):
+        first, more = kind[0], len(kind) - _FEW_ALIKE
+        subjects = ", ".join(map(named, kind[:_FEW_ALIKE])) + (f" and {more:,} more" if more > 0 else "")
+        said = ": ".join(filter(None, (first.reason, subjects, first.detail)))
+        out.append(said + (f" [{first.rule}]" if first.rule else "") + (f". {first.remedy}" if first.remedy else ""))
     return out
 
 
