@@ -59,17 +59,22 @@ class Peers:
         inside = "|".join(re.escape(member) for member in sorted(members, reverse=True) if member)
         rules = [
             {"name": "deep-import", "severity": "error", "from": {}, "to": {"path": f"^(?:{names})[^/]+/."}},
-            {"name": "out", "severity": "error", "from": {}, "to": {"path": "^\\.\\./"}},
+            # What it cannot resolve it leaves as it is written: that path begins anywhere.
+            {
+                "name": "out",
+                "severity": "error",
+                "from": {},
+                "to": {"path": "^\\.\\./", "couldNotResolve": False},
+            },
         ]
         if inside:
-            rules.append(
-                {
-                    "name": "path-escape",
-                    "severity": "error",
-                    "from": {"path": f"^({inside})/"},
-                    "to": {"path": f"^(?:{inside})/", "pathNot": "^$1/"},
-                }
-            )
+            rules.append(_crossing({"path": f"^({inside})/"}, {"path": f"^(?:{inside})/", "pathNot": "^$1/"}))
+        for member in members:
+            # Members may stand in members.
+            nested = "|".join(re.escape(other) for other in members if other.startswith(f"{member}/"))
+            if nested:
+                into = f"^(?:{nested})/"
+                rules.append(_crossing({"path": f"^{re.escape(member)}/", "pathNot": into}, {"path": into}))
         config = folder / "dependency-cruiser.json"
         exclude = "|".join(["(^|/)node_modules/", *(f"^{re.escape(path)}$" for path in without)])
         options = {
@@ -91,6 +96,10 @@ class Peers:
             str(self.bin / "lockfile-lint"), "--path", str(lock), "--type", kind, "--allowed-hosts", host,
             "--validate-https", "--validate-integrity",
         ]  # fmt: skip
+
+
+def _crossing(begin: dict[str, str], end: dict[str, str]) -> dict[str, object]:
+    return {"name": "path-escape", "severity": "error", "from": begin, "to": end}
 
 
 def install(cache: Path) -> Peers:

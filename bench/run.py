@@ -319,7 +319,7 @@ class Bench:
         """What it costs to say nothing: ``--help``, and a check of a repository with nothing in it."""
         tiny = self.work / "tiny"
         tiny.mkdir()
-        (tiny / "package.json").write_text('{"name": "tiny", "version": "1.0.0", "private": true}\n')
+        (tiny / "package.json").write_text('{"name": "@acme/tiny", "version": "1.0.0", "private": true}\n')
         (tiny / "ringfence.toml").write_text('[open]\npackages = ["@acme/*"]\n')
         trees.commit(tiny)
         runs = max(self.arguments.runs, 15)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
@@ -35,12 +35,23 @@ from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
 from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
-from bot.text import Private, Public, fill
+from bot.text import Private, Public, fill, redact
 
 if TYPE_CHECKING:
     from bot.readers.positions import Located
 
-__all__ = ["Fetch", "Judged", "Places", "Renderer", "fingerprint", "judge_all", "located", "waiver_of", "waivers_for"]
+__all__ = [
+    "Fetch",
+    "Judged",
+    "Places",
+    "Renderer",
+    "fingerprint",
+    "judge_all",
+    "located",
+    "shown_fingerprint",
+    "waiver_of",
+    "waivers_for",
+]
 
 Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
 
@@ -222,9 +233,31 @@ def _use_of(
 
 
 def fingerprint(rule: str, hit: Hit, path: str | None = None) -> str:
-    """16 hex digits of rule, package, subject and path: never of a line, a message or a version of ours."""
-    parts = (rule, hit.package, hit.subject, hit.place.path if path is None else path)
+    """16 hex digits of rule, package, subject and path: never of a line, a message or a version of ours.
+
+    What a run compares by. It leaves the house as `shown_fingerprint`.
+    """
+    return _hashed(rule, hit.package, hit.subject, hit.place.path if path is None else path)
+
+
+def shown_fingerprint(rule: str, hit: Hit, private_names: Sequence[str]) -> str:
+    """The fingerprint that reports carry, in private too, since it is made to be passed on.
+
+    It is made from what a public report shows: whoever guesses a private name could make sure of it by a hash of that name.
+    So all that a rule says of private names in one file shares one fingerprint.
+    """
+    package, subject = hit.package, hit.subject
+    if _is_private(hit):
+        package, subject = "", "[private]"
+    return _hashed(*cast(list[str], redact([rule, package, subject, hit.place.path], private_names)))
+
+
+def _hashed(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _is_private(hit: Hit) -> bool:
+    return any(isinstance(value, Private) for value in hit.params.values())
 
 
 def _shown(line: str) -> str:
@@ -263,7 +296,9 @@ class Renderer:
         public: bool,
         places: Places | None = None,
         again: Again = Again(),  # noqa: B008  (it is frozen)
+        private_names: Sequence[str] = (),
     ) -> None:
+        self._private_names = private_names
         self._again = again
         self._read = read
         self._public = public
@@ -312,7 +347,7 @@ class Renderer:
 
     def finding(self, rule: Rule, severity: Severity, hit: Hit, *, introduced: bool, waiver: Waiver | None) -> Finding:
         """One hit in words. Its fingerprint depends on nothing that is found here."""
-        private = any(isinstance(value, Private) for value in hit.params.values())
+        private = _is_private(hit)
         hidden = private and self._public
 
         def guarded(make: Callable[[], T], otherwise: T) -> T:
@@ -338,7 +373,7 @@ class Renderer:
             location=location,
             message=words(hit.message, rule.summary),
             remedy=words(hit.remedy, ""),
-            fingerprint=fingerprint(rule.id, hit),
+            fingerprint=shown_fingerprint(rule.id, hit, self._private_names),
             package="" if hidden else hit.package,
             subject="" if hidden else hit.subject,
             introduced=introduced,
@@ -448,6 +483,11 @@ def _folded(first: Hit, others: Sequence[Hit]) -> Hit:
         message=first.message + "; {_alike} more are alike",
         remedy=first.remedy + " It is the same for each place listed.",
         params=dict(first.params) | {"_alike": Public(str(len(others)))},
-        related=(*first.related, *((other.place.path, other.place) for other in others)),
+        related=(*first.related, *(link for other in others for link in _listed(first, other))),
         edits=(),
     )
+
+
+def _listed(first: Hit, other: Hit) -> tuple[tuple[str, Place], ...]:
+    """Where another finding of a fold stands; where it points at the same place, what it tells apart from the first."""
+    return other.related if other.place == first.place else ((other.place.path, other.place),)

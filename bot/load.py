@@ -102,7 +102,7 @@ def content_kind(path: str, policy: Policy) -> Content:
 
 def _is_document(path: str) -> bool:
     name = _base(path)
-    return name in _DOCUMENTS or name in LOCK_NAMES or path == _LERNA
+    return name in _DOCUMENTS or name in LOCK_NAMES or path == _LERNA or _is_rush(path)
 
 
 def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | None = None) -> Loaded:
@@ -250,6 +250,7 @@ _UNREAD = {
 _UNREAD_MANIFESTS = ("package.yaml", "package.json5")
 _BRANCH_LOCK = re.compile(r"pnpm-lock\..+\.yaml")
 _LERNA = "lerna.json"
+_RUSH_PNPM = re.compile(r"common/config/(?:rush|subspaces/[^/]+)/pnpm-config\.json")
 _PYTHON = re.compile(
     r"pyproject\.toml|requirements[\w.-]*\.(?:txt|in)|setup\.cfg|uv\.lock|poetry\.lock|pdm\.lock|pylock[\w.-]*\.toml|Pipfile(?:\.lock)?"
 )
@@ -338,7 +339,19 @@ def _read_lerna(path: str, data: bytes) -> _FACT_TYPES:
     return read_lerna(path, data)
 
 
+def _is_rush(path: str) -> bool:
+    return path == "rush.json" or _RUSH_PNPM.fullmatch(path) is not None
+
+
+def _read_rush(path: str, data: bytes) -> _FACT_TYPES:
+    from bot.readers.npm.rush import read_rush, read_rush_pnpm
+
+    return read_rush(path, data) if path == "rush.json" else read_rush_pnpm(path, data)
+
+
 def _reader_of(path: str) -> Callable[[str, bytes], _FACT_TYPES] | None:
+    if _is_rush(path):
+        return _read_rush
     name = _base(path)
     return _read_lerna if path == _LERNA else _DOCUMENTS.get(name) or lock_reader(name)
 

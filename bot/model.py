@@ -16,6 +16,7 @@ from msgspec import Meta
 from bot.text import Text
 
 __all__ = [
+    "REASONS",
     "Again",
     "Count",
     "Edit",
@@ -108,8 +109,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     specifier, a field, a file) and with rule, package and path makes the fingerprint: it must hold no
     line number and nothing that an unrelated change would move.
     ``package`` is the open package concerned, ``npm:@acme/x``, or empty. Hits of one rule with the same ``fold`` are one
-    trouble that many members share: reports show them as one finding with a list, each still counts on its own for
-    waivers and against a base. ``repository`` is the label of the repository that a fleet rule's places are in (empty: the policy's).
+    trouble that many members share: reports show them as one finding with a list (of their places, or of their ``related`` where the
+    places are one), each still counts on its own for waivers and against a base. ``repository`` is the label of the
+    repository that a fleet rule's places are in (empty: the policy's).
     """
 
     place: Place
@@ -124,6 +126,42 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     edits: tuple[Edit, ...] = ()
     fold: str = ""
     repository: str = ""
+
+
+# Why something was not checked: what `NotChecked.reason` says and a policy may allow. A test holds it to the code.
+REASONS = frozenset(
+    (
+        "integrity-mismatch",
+        "internal-error",
+        "invalid-name",
+        "malformed",
+        "manifest-hook",
+        "mirrored",
+        "missing-object",
+        "no-integrity",
+        "no-overlay",
+        "no-version",
+        "not-answered",
+        "not-open",
+        "not-utf8",
+        "nothing-to-judge",
+        "offline",
+        "open-pattern",
+        "private-version",
+        "registry-forbidden",
+        "registry-unreachable",
+        "symbolic-link",
+        "too-deep",
+        "too-large",
+        "unknown-protocol",
+        "unknown-source",
+        "unread-manifest",
+        "unresolved-catalog",
+        "unsupported-ecosystem",
+        "unsupported-format",
+        "unsupported-layout",
+    )
+)
 
 
 class NotChecked(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +245,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="16 hex digits of rule, package, subject and path: the same when lines move. "
-            "Two findings that are alike share it."
+            "Two findings that are alike share it, and so do those of one rule in one file that speak of private names."
         ),
     ]
     next: Annotated[

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
+
+from bot.patterns import Pattern, compile_pattern, matches_any
 
 __all__ = [
     "PackageName",
@@ -174,59 +175,6 @@ def join(directory: str, relative: str) -> str | None:
         elif part not in ("", "."):
             depth += 1
     return path.lstrip("/")
-
-
-class Pattern(NamedTuple):
-    """A compiled name or path pattern: ``*`` within a segment, ``**`` across, ``{x}`` captured."""
-
-    text: str
-    regex: re.Pattern[str]
-
-    def match(self, text: str) -> Mapping[str, str] | None:
-        """The captured placeholders (empty when there are none), or None when it does not match."""
-        found = self.regex.fullmatch(text)
-        return found.groupdict() if found else None
-
-    def fill(self, values: Mapping[str, str]) -> str:
-        """The pattern with its placeholders replaced."""
-        return re.sub(r"\{(\w+)\}", lambda m: values.get(m[1], m[0]), self.text)
-
-
-@lru_cache(maxsize=4096)
-def compile_pattern(text: str) -> Pattern:
-    """Compile a policy pattern. A placeholder repeated must match the same text."""
-    out: list[str] = []
-    seen: set[str] = set()
-    index = 0
-    while index < len(text):
-        if text.startswith("**/", index):
-            out.append("(?:.*/)?")
-            index += 3
-        elif text.startswith("**", index):
-            out.append(".*")
-            index += 2
-        elif text[index] == "*":
-            out.append("[^/]*")
-            index += 1
-        elif text[index] == "?":
-            out.append("[^/]")
-            index += 1
-        elif found := re.match(r"\{([a-z]\w*)\}", text[index:]):
-            out.append(f"(?P={found[1]})" if found[1] in seen else f"(?P<{found[1]}>[^/]+?)")
-            seen.add(found[1])
-            index += len(found[0])
-        else:
-            out.append(re.escape(text[index]))
-            index += 1
-    return Pattern(text, re.compile("".join(out), re.DOTALL))
-
-
-def matches_any(text: str, patterns: Iterable[str]) -> str | None:
-    """The first pattern that matches, or None."""
-    for pattern in patterns:
-        if compile_pattern(pattern).match(text) is not None:
-            return pattern
-    return None
 
 
 def find_word(text: str, names: tuple[str, ...]) -> str | None:

@@ -150,7 +150,8 @@ class Open(_Table, frozen=True, kw_only=True):
     """What is open: package patterns, repositories, members (directories in this repository)."""
 
     packages: Annotated[
-        tuple[PackagePattern, ...], Meta(description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`.")
+        tuple[PackagePattern, ...],
+        Meta(min_length=1, description="Open packages: `@acme/*`, `npm:@acme/*`, `pypi:acme-*`."),
     ]
     repositories: Annotated[tuple[RepositoryPattern, ...], Meta(description="Open repositories: `acme/*`.")] = ()
     members: Annotated[
@@ -394,18 +395,23 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The policy in force: the merged tables, where each key stands, and the questions rules ask.
 
     ``places`` maps a dotted key (``open.packages``, ``waiver.0.path``) to the place that set it.
-    ``private_names`` are the overlay's names and patterns, never printed in public.
+    ``private_names`` are the overlay's names and patterns, never printed in public. ``own_names`` are words of
+    ``private.names`` that only the repository's own file says, beside an organisation's: they make nothing private that the
+    organisation calls open.
     Keys that the overlay set have no place.
     ``assumed`` says in words what was assumed for want of a policy file, ``notes`` what of a repository's own file
-    has no effect. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
+    has no effect. ``leaving`` are the indexes of waivers that the change under judgement takes out of that file: they still
+    count, and nobody has to be told to delete them. ``digest`` changes whenever the policy does. ``today`` is the day waivers are judged by.
     """
 
     tables: PolicyTables
     places: Mapping[str, Place] = msgspec.field(default_factory=dict)
     private_names: tuple[str, ...] = ()
+    own_names: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     overlay: bool = False
     notes: tuple[str, ...] = ()
+    leaving: frozenset[int] = frozenset()
     today: datetime.date = msgspec.field(default_factory=lambda: datetime.datetime.now(datetime.UTC).date())
 
     @property
@@ -414,10 +420,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
         With an overlay it is made from private names too: keep it out of what the public reads.
         """
-        encoded = msgspec.json.encode((self.tables, self.private_names, self.overlay), order="deterministic")
+        said = (self.tables, self.private_names, self.own_names, self.overlay)
+        encoded = msgspec.json.encode(said, order="deterministic")
         return hashlib.sha256(encoded).hexdigest()
 
     # -- sides -----------------------------------------------------------------------------
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The words that make private whatever an open pattern says."""
+        names = self.tables.private.names
+        return tuple(name for name in names if name not in self.own_names) if self.own_names else names
 
     def side_of_package(self, package: PackageName) -> Side:
         """By name alone: private patterns and names win, then open ones.
@@ -427,11 +440,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """
         if _package_match(package, self.tables.private.packages):
             return Side.PRIVATE
-        if _is_named(package, self.tables.private.names):
+        if _is_named(package, self._names):
             return Side.PRIVATE
         if _package_match(package, self.tables.open.packages):
             return Side.OPEN
-        return Side.UNMATCHED
+        return Side.PRIVATE if _is_named(package, self.own_names) else Side.UNMATCHED
+
+    def is_disputed(self, package: PackageName) -> bool:
+        """Whether the organisation calls a package open, and the repository's own file names it among private words."""
+        return _is_named(package, self.own_names) and self.side_of_package(package) is Side.OPEN
 
     def lists(self, package: PackageName) -> bool:
         """Whether an open pattern is this package's whole name: policy means this very package, not what is called alike."""
@@ -443,11 +460,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             return Side.UNMATCHED
         if any(repository_matches(repository, pattern) for pattern in self.tables.private.repositories):
             return Side.PRIVATE
-        if find_word(repository.name, self.tables.private.names) is not None:
+        if find_word(repository.name, self._names) is not None:
             return Side.PRIVATE
         if any(repository_matches(repository, pattern) for pattern in self.tables.open.repositories):
             return Side.OPEN
-        return Side.UNMATCHED
+        return Side.PRIVATE if find_word(repository.name, self.own_names) is not None else Side.UNMATCHED
 
     def side_of_root(
         self, repository: RepoName | None, directory: str, package: PackageName | None, *, unpublished: bool = False
@@ -487,6 +504,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """A value for a message: `Private` when it holds a name from the private overlay."""
         lowered = value.lower()
         return Private(value) if any(name.lower() in lowered for name in self.private_names) else Public(value)
+
+    def may_say(self, value: str) -> bool:
+        """Whether a text holds no private name, wherever it stands in it: whoever reads it may not be told one."""
+        lowered = value.lower()
+        return not any(name.lower() in lowered for name in (*self.private_names, *self.tables.private.names))
 
     def evidence(self, *keys: str) -> tuple[Evidence, ...]:
         """The policy lines behind a verdict, by dotted key; keys that no file sets are left out."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from bot.names import PackageName, RepoName, is_npm_name
+from bot.patterns import placeholders
 from bot.text import printable
 
 __all__ = ["CHECKS", "Flaw", "Show", "package_pattern", "quoted", "same_package", "same_path", "same_repository"]
@@ -19,7 +20,7 @@ Flaw = tuple[str, str]
 # How a message shows a value of the file; of the overlay nothing is shown.
 Show = Callable[[str], str]
 
-_PLACEHOLDER = re.compile(r"\{[a-z]\w*\}")
+_PLACEHOLDER = re.compile(r"\{[a-z]\w*\}", re.ASCII)
 _WILDCARDS_MAX = 8
 _LENGTH_MAX = 500
 
@@ -56,6 +57,9 @@ def _pattern(value: str, show: Show) -> Flaw | None:
         return f"{show(value)} has three stars in a row", "`*` stays within one segment, `**` crosses them."
     if len(re.findall(r"\*+", value)) > _WILDCARDS_MAX:
         return f"{show(value)} has more than {_WILDCARDS_MAX} wildcards", "Write a simpler pattern, or several."
+    names = placeholders(value)
+    if len(set(names)) < len(names) and (len(set(names)) > 1 or "*" in value):
+        return f"{show(value)} repeats a placeholder beside another wildcard", "Write a simpler pattern, or several."
     return None
 
 

@@ -20,7 +20,8 @@ from msgspec import inspect
 from bot.errors import RingfenceError
 from bot.model import Place
 from bot.names import PackageName, RepoName
-from bot.policy import Policy, PolicyTables, repository_matches
+from bot.patterns import common_text
+from bot.policy import Open, Policy, PolicyTables, repository_matches
 from bot.policy_checks import (
     CHECKS,
     Show,
@@ -76,6 +77,7 @@ def load_policy(
     open_patterns: tuple[str, ...] = (),
     rule_ids: Collection[str],
     identity: RepoName | None,
+    vouched: bool = False,
     today: datetime.date | None = None,
     folder: str = "",
 ) -> Policy:
@@ -86,6 +88,8 @@ def load_policy(
     ``rule_ids`` may map each id to its default `Severity`; with ids alone, a severity that the organisation does not set
     counts as ``error``, which a repository cannot raise.
     ``open_patterns`` stand in for a policy file; together with one they are refused.
+    ``vouched``: the repository's file is not that of whoever is judged by it (it is that of a base). Otherwise it names no
+    variable whose value would be sent away.
     """
     problems = _Problems()
     levels = dict(rule_ids) if isinstance(rule_ids, Mapping) else dict.fromkeys(rule_ids, "error")
@@ -101,6 +105,8 @@ def load_policy(
     assumed: tuple[str, ...] = ()
     if base is not None:
         merged.begin(base)
+        if base is repository and not vouched:
+            merged.withhold_tokens(base)
         if open_patterns:
             what = f"it stands beside a policy file, {printable(base.label)}"
             problems.add_at("--open", 0, 0, what, "Leave --open out; [open].packages says what is open.")
@@ -128,6 +134,7 @@ def load_policy(
         tables=tables,
         places=_Places(merged.origins),
         private_names=private_names,
+        own_names=merged.words_of(repository) if organisation is not None else (),
         assumed=assumed,
         overlay=overlay is not None,
         notes=tuple(merged.notes),
@@ -180,6 +187,10 @@ class _Document(msgspec.Struct, kw_only=True, eq=False):
             self.tree = _Walk(self, problems, levels, whole=whole).table(raw)
         except _EnoughError:
             return
+
+    def position(self, pointer: Pointer) -> tuple[int, int]:
+        """Line and column, from 1, of what a pointer leads to."""
+        return _line_of_pointer(spots(self.data), self.data.split(b"\n"), pointer, key=False)
 
     def name(self, pointer: Pointer) -> str:
         """A dotted key for a message. Of the overlay, names that it chose itself stay unsaid."""
@@ -547,7 +558,7 @@ class _Walk:
             tables = isinstance(_plain(node.item_type)[0], inspect.StructType)
             return self._wrong_type(raw, "a list of tables" if tables else "a list", pointer)
         if node.min_length is not None and len(raw) < node.min_length:
-            return self._bad(pointer, f"{len(raw)} in the list", f"Write at least {node.min_length}.")
+            return self._bad(pointer, f"{len(raw) or 'nothing'} in the list", f"Write at least {node.min_length}.")
         items = [self._value(item, node.item_type, (*pointer, index)) for index, item in enumerate(raw)]
         return [None if item is _WRONG else item for item in items]
 
@@ -676,7 +687,8 @@ _LADDERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 # What a repository's own file, and what the overlay, may do to a key that the base sets:
-# ``keep`` nothing, ``raise`` climb its ladder, ``join`` add to the list, ``shrink`` leave only some of the list,
+# ``keep`` nothing, ``raise`` climb its ladder, ``join`` add to the list, ``close`` add to the list what the base does not call
+# open, ``word`` add words that make nothing private that the base calls open, ``shrink`` leave only some of the list,
 # ``fill`` say what is not said yet, ``set`` say anything, ``less`` a smaller number, ``longer`` a longer span,
 # ``waive`` and ``ignore`` join where `gate.repository_may` grants it.
 _STRATEGIES: Final[Mapping[str, tuple[str, str]]] = {
@@ -687,10 +699,10 @@ _STRATEGIES: Final[Mapping[str, tuple[str, str]]] = {
     "open.repositories": ("keep", "keep"),
     "open.members": ("keep", "keep"),
     "open.published": ("keep", "keep"),
-    "private.packages": ("join", "join"),
-    "private.repositories": ("join", "join"),
-    "private.members": ("join", "join"),
-    "private.names": ("join", "join"),
+    "private.packages": ("close", "join"),
+    "private.repositories": ("close", "join"),
+    "private.members": ("close", "join"),
+    "private.names": ("word", "join"),
     "private.categories": ("shrink", "join"),
     "naming.local": ("fill", "fill"),
     "naming.github": ("fill", "fill"),
@@ -735,9 +747,7 @@ _FREE_KEYS: Final = ("rules", "registry", "upstream.author")
 
 @lru_cache(maxsize=1)
 def _defaults() -> Mapping[str, Any]:
-    found: dict[str, Any] = msgspec.json.decode(
-        msgspec.json.encode(msgspec.convert({"open": {"packages": []}}, PolicyTables))
-    )
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(PolicyTables(open=Open(packages=()))))
     return found
 
 
@@ -770,6 +780,7 @@ class _Merged:
         self._levels = levels
         self._identity = identity
         self._base: _Document | None = None
+        self._before: dict[str, Any] = {}
 
     # -- the base --------------------------------------------------------------------------------
 
@@ -788,11 +799,24 @@ class _Merged:
         tables: dict[str, dict[str, Any]] = document.tree.get("repository", {})
         return [(key, table) for key, table in tables.items() if repository_matches(self._identity, key)]
 
+    def withhold_tokens(self, document: _Document) -> None:
+        """Have the mirrors of a file that anybody may have written asked anonymously."""
+        for ecosystem, table in self.tree.get("registry", {}).items():
+            for index, mirror in enumerate(table.get("mirrors", [])):
+                if mirror is not None and mirror.pop("token_env", None) is not None:
+                    self._forget(("registry", ecosystem, "mirrors", index, "token_env"))
+                    label = printable(document.label)
+                    self.notes.append(
+                        f"the mirror {printable(mirror.get('url', ''))} is asked without its token: {label} may be anybody's; "
+                        f"to vouch for it, name it with --policy, or a --base that has it"
+                    )
+
     # -- the others ------------------------------------------------------------------------------
 
     def tighten(self, document: _Document) -> None:
         """Lay the overlay, or a repository's own file, over what is there."""
         side = 1 if document.role == "overlay" else 0
+        self._before = {key: _copy(self.tree.get(key, {})) for key in ("open", "private")}
         for leaf, value in _leaves(document.tree):
             if leaf[0] == "repository":
                 if side == 0:
@@ -805,9 +829,10 @@ class _Merged:
                     self._raise(leaf, value, document, ("repository", key, *leaf))
 
     def _refuse(self, document: _Document, there: Pointer, what: str, remedy: str = "") -> None:
-        base = self._base
-        whose = printable(base.label) if base is not None else "the policy"
-        self._problems.add(document, there, what, remedy or f"Leave it out here: {whose} decides it.")
+        self._problems.add(document, there, what, remedy or f"Leave it out here: {self._base_label()} decides it.")
+
+    def _base_label(self) -> str:
+        return printable(self._base.label) if self._base is not None else "the policy"
 
     def _whose(self, document: _Document) -> str:
         return "the overlay" if document.role == "overlay" else "a repository's own file"
@@ -857,6 +882,42 @@ class _Merged:
             into.append(_copy(item))
             self._record((*pointer, len(into) - 1), document, (*there, index), item)
             self.origins.setdefault(pointer, (document, there))
+
+    def _close(self, pointer: Pointer, value: Any, document: _Document, there: Pointer) -> None:
+        fine: list[Any] = []
+        for index, item in enumerate(value):
+            taken = item is not None and not self._problems.full and self._takes_away(str(pointer[-1]), (item,))
+            if taken:
+                what = f"{document.show(item)} takes away what {self._base_label()} calls open"
+                self._refuse(document, (*there, index), what, "Leave it out here, or have it called private there.")
+            fine.append(None if taken else item)
+        self._join(pointer, fine, document, there)
+
+    def _word(self, pointer: Pointer, value: Any, document: _Document, there: Pointer) -> None:
+        for index, word in enumerate(value):
+            # `Policy.side_of_package` finds a word as a whole name, or beside a dot of one.
+            if word is not None and self._takes_away("packages", (word, f"@*/{word}")):
+                line, column = document.position((*there, index))
+                self.notes.append(
+                    f"{document.show(word)} makes no package private that {self._base_label()} calls open "
+                    f"({printable(document.label)}:{line}:{column}); no registry is asked for one of that name"
+                )
+        self._join(pointer, value, document, there)
+
+    def _takes_away(self, key: str, patterns: tuple[str, ...]) -> bool:
+        """Whether something that one of these patterns means is open by the other files, and not private."""
+        tables = [self._before["open"], self._before["private"]]
+        opened, private = (tuple(item for item in table.get(key, []) if item is not None) for table in tables)
+        words = [word for word in tables[1].get("names", []) if word is not None]
+        if key == "members":
+            opened += tuple(item for item in tables[0].get("published", []) if item is not None)
+        elif key == "repositories":
+            patterns, opened, private = (tuple(map(same_repository, them)) for them in (patterns, opened, private))
+            private += tuple(f"{owner}/{word.lower()}" for word in words for owner in ("*", "*/*"))
+        else:
+            private += tuple(name for word in words for name in (word, f"@*/{word}"))
+            patterns, opened, private = (tuple(map(same_package, them)) for them in (patterns, opened, private))
+        return any(common_text(pattern, opened, private) is not None for pattern in patterns)
 
     def _shrink(self, pointer: Pointer, value: Any, document: _Document, there: Pointer) -> None:
         now = self._now(pointer) or []
@@ -908,6 +969,11 @@ class _Merged:
                 f"{len(value)} {said} no effect in {printable(document.label)}: "
                 f"the organisation's policy does not grant `{right}` in gate.repository_may"
             )
+
+    def words_of(self, document: _Document | None) -> tuple[str, ...]:
+        """The words of `private.names` that are in no other file."""
+        words = self.tree.get("private", {}).get("names", [])
+        return tuple(word for index, word in enumerate(words) if self.origins["private", "names", index][0] is document)
 
     # -- the tree --------------------------------------------------------------------------------
 

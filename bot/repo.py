@@ -169,7 +169,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """Those names of npm packages in the locks that are open packages."""
         found: dict[int, frozenset[str]] = self._once("open_names", dict)
         if id(policy) not in found:
-            names = {entry.name for lock in self.locks for entry in lock.entries}
+            names = {entry.name for lock in self.locks for entry in lock.every}
             found[id(policy)] = frozenset(name for name in names if self.is_open(policy, PackageName.npm(name)))
         return found[id(policy)]
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol, overload
 import msgspec
 
 from bot.facts.manifest import Declaration
-from bot.facts.module import Import
+from bot.facts.module import Import, ImportKind
 from bot.model import Severity, Verdict
 from bot.names import PackageName
 from bot.policy import Policy
@@ -173,6 +173,12 @@ class ParsedFile(msgspec.Struct, frozen=True, kw_only=True):
         index = bisect_left(self.imports, start, key=lambda found: found.start)
         found = self.imports[index] if index < len(self.imports) else None
         return found if found is not None and found.start == start else None
+
+    def of_package(self, start: int) -> Import | None:
+        """The import that begins there, if a bare specifier in it names a package: a URL's is relative, whatever it looks like
+        (https://url.spec.whatwg.org/, section 4.4)."""
+        found = self.at(start)
+        return None if found is not None and found.kind is ImportKind.URL else found
 
 
 class Committed(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,7 +92,11 @@ def _consumed(repo: Repo, policy: Policy, own: set[str]) -> Iterable[Consumed]:
     members: dict[str, set[str]] = {}
 
     def is_foreign(name: str) -> bool:
-        return name not in own and is_npm_name(name) and repo.is_open(policy, PackageName.npm(name))
+        package = PackageName.npm(name)
+        # What its own policy calls private is told to nobody, the fleet's registry requests included.
+        return (
+            name not in own and is_npm_name(name) and repo.is_open(policy, package) and not policy.is_disputed(package)
+        )
 
     for manifest, declaration in repo.declarations():
         name = declaration.name

@@ -29,6 +29,7 @@ _RULES = (
     "reach.deep_import",
     "reach.path_escape",
     "identity.waiver",
+    "identity.idle_policy",
 )
 
 # Judged by an audit, over the summaries of many repositories, and loaded for that alone. The first stands beside the

@@ -16,7 +16,7 @@ import pytest
 from bot.shards import shard_of
 from tests.fleet_world import Organisation, same
 from tests.registry.loopback import Failure, LoopbackRegistry
-from tests.world import Outcome, ringfence
+from tests.world import Outcome, Repository, ringfence
 
 N = 3
 
@@ -209,6 +209,21 @@ def test_a_shard_needs_its_file(acme: Organisation, tmp_path: Path) -> None:
     done = ringfence("audit", acme.folder, "--policy", acme.policy, "--shard", "1/2", "-o", tmp_path / "no/where.json")
     assert done.code == 2
     assert "cannot write the shard" in done.err
+
+
+def test_the_merge_says_what_fails(acme: Organisation, tmp_path: Path) -> None:
+    manifest = {"name": "platform-core", "version": "1.0.0", "dependencies": {"@acme/core": "1.0.0"}}
+    Repository(acme.folder / "platform-core").commit(
+        {"package.json": manifest}
+    )  # could be published: a warning or an error
+    acme.write_policy('[rules]\nvisibility = "warning"\n')
+    files = shards(acme, tmp_path)
+    relaxed = ringfence("audit", "merge", *files, "--policy", acme.policy, "--json", "--rule", "missing-half")
+    strict = ringfence(
+        "audit", "merge", *files, "--policy", acme.policy, "--json", "--rule", "missing-half", "--fail-on", "warning"
+    )
+    assert (relaxed.code, strict.code) == (0, 1)
+    assert [r["label"] for r in strict.report["repositories"] if r["verdict"] == "fail"] == ["platform-core"]
 
 
 def test_a_partial_audit_does_not_claim_that_nobody_holds_a_package(acme: Organisation, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -201,6 +201,95 @@ def test_versions_that_are_none_are_never_asked(tmp_path: Path, registry: Loopba
     assert not any("latest" in path or ".." in path for path in registry.paths())
 
 
+def test_what_the_repository_calls_private_against_the_organisation_is_judged_and_not_asked_for(
+    tmp_path: Path, registry: LoopbackRegistry
+) -> None:
+    files = product(registry, stock(registry), spec="^1.2.0")
+    organisation = tmp_path / "organisation.toml"
+    organisation.write_text(str(files["ringfence.toml"]))
+    files["ringfence.toml"] = '[private]\nnames = ["core"]\n'
+    done = check(Repository(tmp_path / "shop", files), "--policy", organisation)
+    assert ("floating-pin", "package.json") in rules_of(done.report)
+    assert {reason for _, reason, _ in problems(done.report)} == {"not-open"}
+    assert any("ringfence.toml:2:10" in note for note in done.report["assumed"])
+    assert registry.requests == 0
+
+
+@pytest.mark.parametrize("where", ["overlay", "policy"])
+def test_a_private_name_in_a_version_is_not_sent(tmp_path: Path, registry: LoopbackRegistry, where: str) -> None:
+    private = '[private]\nnames = ["Platform-Todos"]\n'
+    files = product(registry, stock(registry), more=private if where == "policy" else "")
+    manifest: Any = files["package.json"]
+    lock: Any = files["package-lock.json"]
+    manifest["dependencies"]["@acme/core"] = "1.2.3-platform-todos.1"
+    lock["packages"]["node_modules/@acme/core"]["version"] = "1.2.3+platform-todos"
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text(private if where == "overlay" else "")
+    done = check(Repository(tmp_path / "shop", files), "--overlay", overlay, "--public")
+    assert {reason for _, reason, _ in problems(done.report)} == {"private-version"}
+    assert not any("todos" in path.lower() for path in registry.paths())
+    assert where == "policy" or "todos" not in done.out.lower()
+
+
+# -- who is given a token --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackRegistry]:
+    """Another host, and a variable whose value it would like to have."""
+    monkeypatch.setenv("DEPLOY_KEY", "value-of-" + "the-variable")
+    with LoopbackRegistry() as running:
+        yield running
+
+
+def sending(registry: LoopbackRegistry, elsewhere: LoopbackRegistry) -> str:
+    """A policy whose mirror is asked, with a token: the registry itself is down."""
+    registry.fail(Failure(status=403))
+    mirror = f'mirrors = [{{ url = "{elsewhere.url}", token_env = "DEPLOY_KEY", enough = true }}]\n'
+    return 'mode = "observe"\n' + policy(registry).rstrip() + "\n" + mirror
+
+
+def tokens(elsewhere: LoopbackRegistry) -> set[str]:
+    assert elsewhere.asked
+    return {a.headers.get("Authorization", "") for a in elsewhere.asked}
+
+
+@pytest.mark.parametrize("way", ["the checkout", "a commit", "the first policy"])
+def test_a_policy_of_those_who_are_judged_sends_no_token(
+    tmp_path: Path, registry: LoopbackRegistry, elsewhere: LoopbackRegistry, way: str
+) -> None:
+    files = product(registry, stock(registry))
+    files.pop("ringfence.toml")
+    shop = Repository(tmp_path / "shop", files)
+    shop.git("checkout", "-q", "-b", "change")
+    shop.commit({"ringfence.toml": sending(registry, elsewhere)})
+    more = {"a commit": ["--rev", "change"], "the first policy": ["--base", "main"]}.get(way, [])
+    done = check(shop, *more)
+    assert tokens(elsewhere) == {""}
+    assert any("without its token: ringfence.toml may be anybody's" in note for note in done.report["assumed"])
+
+
+@pytest.mark.parametrize("way", ["named", "the base's"])
+def test_a_policy_that_somebody_vouches_for_sends_its_token(
+    tmp_path: Path, registry: LoopbackRegistry, elsewhere: LoopbackRegistry, way: str
+) -> None:
+    files = product(registry, stock(registry)) | {"ringfence.toml": sending(registry, elsewhere)}
+    shop = Repository(tmp_path / "shop", files)
+    shop.git("checkout", "-q", "-b", "change")
+    shop.commit({"docs/a.txt": "a\n"})
+    more: list[str | Path] = ["--policy", shop.path / "ringfence.toml"] if way == "named" else ["--base", "main"]
+    done = check(shop, *more)
+    assert tokens(elsewhere) == {"Bearer value-of-" + "the-variable"}
+    assert done.report["assumed"] == []
+
+
+def test_the_repository_s_own_file_may_be_named_as_the_policy(shop: Repository, registry: LoopbackRegistry) -> None:
+    waiver = '[[waiver]]\nrule = "deep-import"\npath = "src/**"\nreason = "r"\nowner = "@o"\nexpires = 2099-01-01\n'
+    shop.commit({"ringfence.toml": policy(registry, waiver), "src/main.js": DEEP})
+    done = check(shop, "--policy", shop.path / "ringfence.toml")
+    assert (done.code, done.report["summary"]["waived"]) == (0, 1)
+
+
 # -- what is kept ----------------------------------------------------------------------------------
 
 
@@ -323,7 +412,8 @@ def test_the_cache_follows_what_changes(shop: Repository, registry: LoopbackRegi
     assert check(shop).code == 0
     # The same blob in another place, and the same place with another blob.
     shop.commit({"lib/copy.js": shop.read("src/main.js")})
-    assert check(shop).report["counts"][-2]["judged"]["candidate paths"] == 0
+    judged = {count["rule"]: count["judged"] for count in check(shop).report["counts"]}
+    assert judged["path-escape"]["candidate paths"] == 0
     shop.commit({"src/main.js": 'import "../x.js"\n', "lib/deep/er/x.js": 'import "../../../../x.js"\n'})
     assert rules_of(check(shop).report) == [("path-escape", "lib/deep/er/x.js")]
     # The same blob, one folder higher: now it leaves the root.

@@ -265,7 +265,7 @@ def test_where_there_is_nothing_to_judge_nothing_passes(tmp_path: Path) -> None:
 
     fresh = Repository(tmp_path / "fresh")
     assert nothing_said(check(fresh, *arguments))[0] == nothing
-    fresh.write({"package.json": "{}", "index.js": ""})
+    fresh.write({"package.json": {"name": "@acme/x"}, "index.js": ""})
     detail, remedy = nothing_said(check(fresh, *arguments))
     assert detail == "git tracks no package.json, lockfile or source file here; 2 files here it does not track"
     assert "git add" in remedy
@@ -331,8 +331,9 @@ GOOD: dict[str, object] = {
         pytest.param({"owner": "  "}, False, "owner", id="blank owner"),
         pytest.param({"reason": ""}, False, "reason", id="no reason"),
         pytest.param({"expires": None}, False, "expires", id="no end"),
-        pytest.param({"path": "lib/**"}, False, "covers", id="another path"),
-        pytest.param({"path": "src"}, False, "covers", id="a folder is no pattern"),
+        pytest.param({"path": "package.json"}, False, "covers", id="another path"),
+        pytest.param({"path": "lib/**"}, False, "speaks of lib/**, and no file here", id="no path"),
+        pytest.param({"path": "src"}, False, "no file here is called so", id="a folder is no pattern"),
         pytest.param({"package": "@acme/other"}, False, "covers", id="another package"),
         pytest.param({"rule": "path-escape"}, False, "covers", id="another rule"),
     ],
@@ -349,6 +350,8 @@ def test_waivers(
     assert len(about) == (words is not None), about
     if words is not None:
         assert words in about[0].lower()
+        remedy = next(f["remedy"] for f in report["findings"] if f["rule"] == "waiver")
+        assert (remedy == "Write src/** for what lies in that folder.") is (change.get("path") == "src")
     assert report["verdict"] == ("pass" if waived else "fail")
     assert report["summary"]["waived"] == int(waived)
 
@@ -483,3 +486,32 @@ def test_a_limit_is_a_number_and_for_the_terminal_alone(shop: Repository) -> Non
         done = ringfence("check", shop.path, "--limit", "1", "--format", format_)
         assert done.code == 2
         assert "--limit is for the terminal" in done.err
+
+
+def test_a_pattern_that_nothing_answers_to_is_said(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "package.json": {"name": "mono", "private": True, "workspaces": ["packages/*"]},
+        "packages/core/package.json": {"name": "@tiptap/core", "version": "1.0.0"},
+        "packages/core/index.js": 'import "@tiptap/core"\n',
+    }
+    where = Repository(tmp_path / "r", files)
+    done = check(where, "--open", "@titpap/*", "--open", "@tiptap/*", "--offline")
+    (problem,) = done.report["not_checked"]
+    assert (done.code, problem["reason"], problem["subject"]) == (2, "open-pattern", "@titpap/*")
+    assert problem["remedy"] == "Say with --open what is open here.", (
+        "what another pattern covers is no slip of this one"
+    )
+    (problem,) = check(where, "--open", "@titpap/*", "--offline").report["not_checked"]
+    assert problem["remedy"] == "Did you mean @tiptap/*?"
+    assert check(where, "--open", "@tiptap/*", "--offline").report["not_checked"] == []
+
+    where.commit({"ringfence.toml": '[open]\npackages = [\n  "@titpap/*",\n]\n'})
+    done = check(where, "--offline", "--rule", "idle-policy")
+    (found,) = done.report["findings"]
+    assert (done.code, found["severity"], found["location"]["line"]) == (0, "warning", 3)
+    assert found["remedy"] == "Did you mean @tiptap/*?"
+    # An organisation's file speaks of many repositories.
+    where.git("rm", "--quiet", "ringfence.toml")
+    organisation = tmp_path / "org.toml"
+    organisation.write_text('[open]\npackages = ["@titpap/*"]\n')
+    assert check(where, "--offline", "--rule", "idle-policy", "--policy", organisation).report["findings"] == []

@@ -56,6 +56,26 @@ def test_it_mends_what_it_can_and_the_check_agrees(floating: Repository) -> None
     assert (check(floating).code, check(floating).report["findings"]) == (0, [])
 
 
+@pytest.mark.parametrize(
+    "key", ["it's", 'a"b', "a`b", "a\\b", "a${b}", "a*/b", "a\nb", "a?b", "a#b", "a!b", "a b", "a%62"]
+)
+@pytest.mark.parametrize(
+    "line", ["import x from '{}'", 'import x from "{}"', "import(`{}`)", "/** @type {{import('{}')}} */"]
+)
+def test_a_subpath_that_a_string_would_not_hold_is_put_into_none(
+    tmp_path: Path, registry: LoopbackRegistry, key: str, line: str
+) -> None:
+    exports = {".": "./index.js", f"./{key}": "./dist/x.js", "./fine-(1)/$x": "./dist/y.js"}
+    files = {"index.js": b"", "dist/x.js": b"", "dist/y.js": b""}
+    shop = product(registry, registry.publish("@acme/core", "1.2.3", {"exports": exports}, files))
+    text = "".join(line.format(f"@acme/core/dist/{name}.js") + "\n" for name in "xy")
+    repository = Repository(tmp_path / "shop", shop | {"src/main.js": text})
+    found = check(repository).report["findings"]
+    assert [bool(finding["edits"]) for finding in found] == [False, True]
+    fix(repository, "--yes")
+    assert repository.read("src/main.js").decode() == text.replace("dist/y.js", "fine-(1)/$x")
+
+
 def test_a_diff_cannot_steer_a_log(floating: Repository) -> None:
     text = 'a()\r::error::planted\n// \x1b[31m\u2028\x0c\r\n\ufeffb()\timport("@acme/core/src/parser.js")\n'
     floating.commit({"src/deep.js": text})

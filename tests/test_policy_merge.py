@@ -26,6 +26,7 @@ def load(
     identity: str | None = "acme/platform-x",
     rules: Any = RULES,
     opened: tuple[str, ...] = (),
+    vouched: bool = False,
 ) -> Policy:
     return load_policy(
         repository_file=("own.toml", repository.encode()) if repository is not None else None,
@@ -34,6 +35,7 @@ def load(
         open_patterns=opened,
         rule_ids=rules,
         identity=RepoName.parse(identity) if identity else None,
+        vouched=vouched,
         today=datetime.date(2026, 12, 1),
     )
 
@@ -203,10 +205,117 @@ def test_what_it_repeats_or_contradicts_is_found_across_files() -> None:
     waiver = '[[waiver]]\nrule = "deep-import"\npath = "a"\n'
     found = errors(waiver, organisation=ORG + waiver)
     assert found == ["own.toml:1:1: waiver.0: this waiver says the same as waiver.0 of org.toml. Keep one of them."]
-    found = errors('[private]\npackages = ["@acme/*"]\n')
-    assert found == [
-        'own.toml:2:13: private.packages.0: "@acme/*" is in open.packages too. Take it out of one of the two.'
+
+
+WIDE = (
+    '[open]\npackages = ["@acme/*", "acme-{x}", "pypi:acme-*"]\nrepositories = ["acme/*"]\nmembers = ["apps/*"]\n'
+    'published = ["libs/**"]\n[private]\npackages = ["@acme/platform-*"]\nrepositories = ["acme/platform-*"]\n'
+    'members = ["apps/closed-*"]\nnames = ["todos"]\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern"),
+    [
+        ("packages", "@acme/core"),
+        ("packages", "npm:@acme/core"),
+        ("packages", "@acme/*"),
+        ("packages", "@*/core"),
+        ("packages", "@acme/plat*"),
+        ("packages", "acme-*"),
+        ("packages", "pypi:ACME_core"),
+        ("repositories", "Acme/Core"),
+        ("repositories", "github.com/acme/*-core"),
+        ("members", "apps/core"),
+        ("members", "**/core"),
+        ("members", "libs/a/b"),
+    ],
+)
+def test_what_the_organisation_calls_open_is_not_made_private(key: str, pattern: str) -> None:
+    line = f'{key} = ["@okapi/ok", "{pattern}"]' if key == "packages" else f'{key} = ["okapi/ok", "{pattern}"]'
+    assert errors(f"[private]\n{line}\n", organisation=WIDE) == [
+        f'own.toml:2:{line.index(pattern)}: private.{key}.1: "{pattern}" takes away what org.toml calls open. '
+        "Leave it out here, or have it called private there."
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "pattern"),
+    [
+        ("packages", "@acme/platform-x"),
+        ("packages", "@acme/platform-*-x"),
+        ("packages", "@acme/todos"),
+        ("packages", "@acme-internal/*"),
+        ("packages", "pypi:other-*"),
+        ("packages", "pypi:todos"),
+        ("repositories", "acme/platform-x"),
+        ("repositories", "acme/todos"),
+        ("repositories", "git.acme.example/acme/core"),
+        ("members", "apps/closed-x"),
+        ("members", "apps/x/y"),
+        ("members", "tools/*"),
+    ],
+)
+def test_what_is_not_open_may_be_called_private(key: str, pattern: str) -> None:
+    policy = load(f'[private]\n{key} = ["{pattern}"]\n', organisation=WIDE)
+    assert pattern in getattr(policy.tables.private, key)
+
+
+def test_a_word_of_its_own_takes_no_open_package_away() -> None:
+    own = '[private]\nnames = ["core", "zebra"]\n'
+    policy = load(own, organisation=ORG + 'repositories = ["acme/*"]\n', overlay='[private]\nnames = ["zebra"]\n')
+    assert policy.own_names == ("core",)
+    core, zebra = PackageName.npm("@acme/core"), PackageName.npm("@acme/zebra")
+    assert policy.side_of_package(core) is Side.OPEN
+    assert policy.side_of_package(PackageName.npm("@other/core")) is Side.PRIVATE
+    assert policy.side_of_repository(RepoName.parse("acme/core")) is Side.OPEN
+    assert policy.side_of_repository(RepoName.parse("other/core")) is Side.PRIVATE
+    # The overlay says the other one too, and the overlay may.
+    assert policy.side_of_package(zebra) is Side.PRIVATE
+    assert (policy.is_disputed(core), policy.is_disputed(zebra)) == (True, False)
+    assert policy.notes == (
+        '"core" makes no package private that org.toml calls open (own.toml:2:10); no registry is asked for one of that name',
+    )
+    assert load(own, organisation='[open]\npackages = ["@acme/a-*"]\n').notes == ()
+    # Alone it is the whole policy, and says what it likes.
+    alone = load(ORG + own, organisation=None)
+    assert alone.side_of_package(core) is Side.PRIVATE
+    assert alone.own_names == ()
+
+
+def test_its_words_do_not_excuse_its_patterns() -> None:
+    own = '[private]\nnames = ["core"]\npackages = ["@acme/core"]\n'
+    assert "takes away what org.toml calls open" in errors(own)[0]
+
+
+MIRROR = '[registry.npm]\nurl = "https://r.example"\nmirrors = [{ url = "https://m.example", token_env = "TOKEN" }]\n'
+
+
+def tokens(policy: Policy) -> list[str | None]:
+    return [mirror.token_env for mirror in policy.tables.registry["npm"].mirrors]
+
+
+def test_a_file_that_anybody_may_have_written_sends_no_token() -> None:
+    policy = load(ORG + MIRROR, organisation=None)
+    assert policy.tables.registry["npm"].url == "https://r.example"
+    assert tokens(policy) == [None]
+    assert policy.notes == (
+        "the mirror https://m.example is asked without its token: own.toml may be anybody's; "
+        "to vouch for it, name it with --policy, or a --base that has it",
+    )
+    assert "registry.npm.mirrors.0.token_env" not in policy.places
+    assert "registry.npm.mirrors.0.url" in policy.places
+
+
+def test_a_file_that_somebody_vouches_for_sends_its_token() -> None:
+    vouched = load(ORG + MIRROR, organisation=None, vouched=True)
+    assert (tokens(vouched), vouched.notes) == (["TOKEN"], ())
+    named = load(organisation=ORG + MIRROR)
+    assert (tokens(named), named.notes) == (["TOKEN"], ())
+    # The overlay is the user's own.
+    overlay = '[registry.npm]\nmirrors = [{ url = "https://o.example", token_env = "OTHER" }]\n'
+    beside = load(ORG + MIRROR, organisation=None, overlay=overlay)
+    assert tokens(beside) == [None, "OTHER"]
 
 
 def test_the_organisation_speaks_of_one_repository() -> None:

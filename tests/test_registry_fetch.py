@@ -7,6 +7,7 @@ import email.utils
 import gzip
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -231,8 +232,12 @@ def test_offline(ask: Asker, registry: LoopbackRegistry) -> None:
     keys = (ONE, AskVersion(CORE, "9.9.9"), AskPackage(CORE), AskPublished(CORE, "1.2.3"))
     cold = ask(*keys)
     registry.forget()
+    assert ask(*keys, offline=True) == cold
     ask.clock += 10**8
-    assert ask(*keys, offline=True) == cold  # old facts serve
+    old = ask(*keys, offline=True)
+    assert [old[0], *old[2:]] == [cold[0], *cold[2:]]  # old facts serve
+    assert reason(old[1]) == "offline"  # but not that something was missing
+    assert "old word about @acme/core@9.9.9" in getattr(old[1], "detail", "")
     unknown = ask(AskVersion(PLAIN, "1.0.0"), AskPackage(PLAIN), AskPublished(PLAIN, "1.0.0"), offline=True)
     assert [reason(answer) for answer in unknown] == ["offline"] * 3
     assert all("--offline" in getattr(answer, "remedy", "") for answer in unknown)
@@ -247,6 +252,49 @@ def test_a_kept_tarball_is_not_fetched_again(ask: Asker, registry: LoopbackRegis
         path.unlink()
     registry.fail(Failure(status=500), path=".tgz")
     assert ask(key) == [cold]
+
+
+@pytest.mark.parametrize("known", ["both", "the tarball's alone"])
+def test_a_version_that_was_published_again_is_another_tarball(
+    ask: Asker, registry: LoopbackRegistry, known: str
+) -> None:
+    registry.publish("@acme/core", "1.2.3", {"exports": {".": "./a.js"}})
+    key = AskPublished(CORE, "1.2.3")
+    keys: list[Ask] = [ONE, key] if known == "both" else [key]
+    old = ask(*keys)[-1]
+    integrity = registry.publish("@acme/core", "1.2.3", {"exports": {".": "./b.js"}})
+    assert ask(*keys)[-1] == old  # the registry's word stands for a day
+    ask.clock += 86_401
+    assert ask(*keys, offline=True)[-1] == old
+    new = ask(*keys)[-1]
+    assert isinstance(new, Published)
+    assert (new.integrity, new.manifest["exports"]) == (integrity, {".": "./b.js"})
+    # Whoever asks for the version first must not be told of the old tarball afterwards.
+    registry.publish("@acme/core", "1.2.3", {"exports": {".": "./c.js"}})
+    ask.clock += 86_401
+    ask(ONE)
+    last = ask(key)[0]
+    assert isinstance(last, Published)
+    assert last.manifest["exports"] == {".": "./c.js"}
+    registry.unpublish("@acme/core", "1.2.3")
+    ask.clock += 86_401
+    assert isinstance(ask(key)[0], Absent)
+    assert isinstance(ask(key, offline=True)[0], Absent)
+
+
+def test_the_same_tarball_a_day_later_costs_one_request(ask: Asker, registry: LoopbackRegistry) -> None:
+    registry.publish("@acme/core", "1.2.3")
+    key = AskPublished(CORE, "1.2.3")
+    cold = ask(ONE, key)
+    ask.clock += 86_401
+    registry.forget()
+    shutil.rmtree(ask.folder / "tarballs")  # what it holds is known
+    assert ask(ONE, key) == cold
+    assert registry.requests == 1
+    # And while the registry is down, what was known is known.
+    ask.clock += 86_401
+    registry.fail(Failure(status=503))
+    assert ask(key, ONE) == cold[::-1]
 
 
 def test_a_registry_s_facts_are_its_own(tmp_path: Path, registry: LoopbackRegistry) -> None:
@@ -839,6 +887,21 @@ def test_a_private_name_is_unknown_and_said_so(ask: Asker, registry: LoopbackReg
     assert registry.requests == 0
 
 
+def test_a_version_that_holds_a_private_name_is_not_asked_for(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    registry.publish("@acme/core", "1.2.3")
+    keys: list[Ask] = [make(CORE, "1.2.3-secret.1") for make in (AskVersion, AskPublished)]
+    with (
+        Cache(tmp_path) as cache,
+        Registry(
+            {"npm": RegistryTable(url=registry.url)}, cache, False, is_open, may_say=lambda v: "secret" not in v
+        ) as asking,
+    ):
+        answers = asking.fetch([*keys, ONE])
+    assert [reason(answers[key]) for key in keys] == ["private-version"] * 2
+    assert isinstance(answers[ONE], Released)
+    assert registry.requests == 1
+
+
 @pytest.mark.parametrize(
     ("package", "version", "url"),
     [
@@ -846,6 +909,7 @@ def test_a_private_name_is_unknown_and_said_so(ask: Asker, registry: LoopbackReg
         (PackageName.npm("@acme/../core"), None, None),
         (CORE, "next", None),
         (CORE, "1.0.0/../../secret", None),
+        (CORE, "1.0.0-secret.1", None),
         (CORE, "1.0.0", "https://registry.example.test/@acme%2fsecret/1.0.0"),
         (CORE, "1.0.0", "https://elsewhere.example.test/@acme%2fcore/1.0.0"),
     ],
@@ -866,7 +930,9 @@ def test_the_transport_itself_refuses(
         monkeypatch.setattr(Question, "url", first_wrong_then_right)
 
     async def go() -> None:
-        client = Client(lambda package: package == CORE, QUICK, network)
+        client = Client(
+            lambda package: package == CORE, QUICK, network, may_say=lambda version: "secret" not in version
+        )
         try:
             await client.document(
                 Endpoint("https://registry.example.test"), Question(package, version), accept="*/*", limit=9

@@ -279,6 +279,15 @@ def test_findings_that_say_the_same_are_told_once_with_their_places() -> None:
     assert "m24.ts:3:1" in render(report(*alike), verbose=True)
 
 
+def test_of_many_places_of_one_finding_some_are_shown() -> None:
+    places = tuple(Related(text=f"m{number}", location=Location(path=f"m{number}/x", line=2)) for number in range(40))
+    said = render(report(finding(related=places)), width=100)
+    assert "note: m9 (m9/x:2:1)" in said
+    assert "m10/x" not in said
+    assert "note: and 30 more places (-v lists them)" in said
+    assert "m39/x" in render(report(finding(related=places)), width=100, verbose=True)
+
+
 def test_what_was_not_checked_for_one_reason_is_told_once_with_its_places() -> None:
     problems = tuple(
         NotChecked(

@@ -101,7 +101,7 @@ def start(where: Path, *arguments: str, path: str | None = None) -> Start:
 @pytest.fixture
 def tiny(tmp_path: Path) -> Repository:
     """A repository that holds nothing to judge."""
-    manifest = {"name": "tiny", "version": "1.0.0", "private": True}
+    manifest = {"name": "@acme/tiny", "version": "1.0.0", "private": True}  # the policy's pattern meets something
     return Repository(tmp_path / "tiny", {"package.json": manifest, "ringfence.toml": POLICY})
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import Content, Repository, check, policy, product, ringfence, rules_of, stock
+from tests.world import Content, Repository, check, npm_lock, policy, product, ringfence, rules_of, stock, without_time
 
 NAMING = '[naming]\nnpm = ["@acme/{x}"]\n[[naming.monorepo]]\nrepository = "acme/mono"\nmember = "apps/{x}"\n'
 
@@ -56,6 +58,83 @@ def test_a_waiver_for_one_member_covers_that_member_alone(tmp_path: Path) -> Non
     outcome = check(repository, "--rule", "naming-pair", "--offline", "--all")
     assert outcome.code == 1
     assert sorted(bool(f["waived"]) for f in outcome.report["findings"]) == [False, True]
+
+
+def test_what_many_members_lack_is_told_once_and_counts_one_by_one(tmp_path: Path) -> None:
+    waiver = '[[waiver]]\nrule = "undeclared-dependency"\npath = "apps/m0/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    files: dict[str, object] = {
+        "ringfence.toml": f'[open]\npackages = ["@acme/*"]\n{waiver}',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+    }
+
+    def member(number: int) -> dict[str, object]:
+        manifest = {"name": f"m{number}", "private": True, "dependencies": {}}
+        return {
+            f"apps/m{number}/package.json": manifest,
+            f"apps/m{number}/x.js": 'import "@acme/core"\nimport "@acme/ui"\n',
+        }
+
+    for number in range(8):
+        files |= member(number)
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "undeclared-dependency", "--offline")
+    report = check(repository, *only).report
+    # For each package: one that is waived, and one that seven members share.
+    assert [(f["location"]["path"], bool(f["waived"]), len(f["related"])) for f in report["findings"]] == [
+        ("apps/m0/package.json", True, 0),
+        ("apps/m0/package.json", True, 0),
+        ("apps/m1/package.json", False, 6),
+        ("apps/m1/package.json", False, 6),
+    ]
+    assert check(repository, *only, "--base", "HEAD").code == 0
+    repository.write(member(8))  # type: ignore[arg-type]
+    repository.git("add", "--all")
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    new = [f["location"]["path"] for f in done.report["findings"] if f["introduced"] and not f["waived"]]
+    assert new == ["apps/m8/package.json"] * 2
+
+
+def test_ghosts_of_one_pattern_are_told_once_and_count_one_by_one(tmp_path: Path) -> None:
+    files: dict[str, object] = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n',
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+    }
+    files |= {f"apps/g{number}/README.md": "" for number in range(6)}
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "ghost-member", "--offline", "--fail-on", "warning")
+    [finding] = check(repository, *only).report["findings"]
+    assert [place["location"]["path"] for place in finding["related"]] == [f"apps/g{number}" for number in range(6)]
+    shown = ringfence("check", repository.path, *only).out
+    assert all(f"apps/g{number}" in shown for number in range(6))
+    repository.write({"apps/g6/README.md": ""})
+    repository.git("add", "--all")
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    [new] = [f for f in done.report["findings"] if f["introduced"]]
+    assert "apps/g6" in new["message"]
+
+
+def test_a_stale_lock_s_members_count_one_by_one(tmp_path: Path) -> None:
+    root = {"name": "root", "private": True, "workspaces": ["apps/*"]}
+    members = {f"apps/m{n}": {"name": f"m{n}", "version": "1.0.0", "private": True} for n in range(7)}
+    files: dict[str, object] = {
+        "ringfence.toml": '[open]\npackages = ["@acme/*"]\n',
+        "package.json": root,
+        "package-lock.json": npm_lock(root, {}, members),
+    }
+    for number, (directory, manifest) in enumerate(members.items()):
+        files[f"{directory}/package.json"] = manifest | {"version": "1.0.1" if number < 6 else "1.0.0"}
+    repository = Repository(tmp_path / "r", files)  # type: ignore[arg-type]
+    only = ("--rule", "lock-drift", "--offline", "--fail-on", "warning")
+    [finding] = check(repository, *only).report["findings"]
+    assert "5 more are alike" in finding["message"]
+    assert check(repository, *only, "--base", "HEAD").code == 0
+    repository.write({"apps/m6/package.json": members["apps/m6"] | {"version": "1.0.1"}})
+    done = check(repository, *only, "--base", "HEAD")
+    assert done.code == 1
+    new = [f["location"]["path"] for f in done.report["findings"] if f["introduced"]]
+    assert new == ["apps/m6/package.json"]
 
 
 def test_a_waiver_speaks_of_one_ecosystem(tmp_path: Path) -> None:
@@ -167,6 +246,57 @@ def test_nothing_of_the_overlay_is_printed_in_public(tmp_path: Path, registry: L
     assert SECRET in private.out, "on a workstation the names are shown"
 
 
+def test_a_public_report_cannot_tell_one_private_name_from_another(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    """Whoever guesses a name, and runs the same check with the guess, sees nothing that confirms it."""
+    integrity = stock(registry)
+
+    def reported(secret: str, *arguments: str) -> dict[str, Any]:
+        overlay = tmp_path / "overlay.toml"
+        overlay.write_text(f'[private]\nnames = ["{secret}-todos"]\npackages = ["@{secret}/*"]\n')
+        open_one = {"name": "@acme/tool", "version": "1.0.0", "dependencies": {f"@{secret}/x": "1.0.0", "y": "1"}}
+        open_one["scripts"] = {"go": f"cd ../{secret}-todos && make", "run": f"npx @{secret}/y"}
+        lock = npm_lock(open_one, {f"@{secret}/x": {"version": "1.0.0"}, "y": {"version": "1.0.0"}})
+        files: dict[str, Content] = product(registry, integrity) | {
+            "tool/package.json": open_one,
+            "tool/package-lock.json": lock,
+            "tool/index.js": f'import "@{secret}/x/y"\nimport "@{secret}/z"\n',
+            "package.json": {"name": "shop", "private": True, "dependencies": {"@acme/core": f"npm:@{secret}/core@^1"}},
+            f"{secret}-todos/a.js": 'import "@acme/core/src/secret.js"\nimport "../../out"\n',
+        }
+        files["ringfence.toml"] = policy(registry).replace(
+            'packages = ["@acme/*"]', 'packages = ["@acme/*"]\nmembers = ["tool"]'
+        )
+        shutil.rmtree(tmp_path / "shop", ignore_errors=True)
+        report = check(Repository(tmp_path / "shop", files), "--overlay", overlay, *arguments).report
+        return without_time(report)
+
+    public = reported("zebra", "--public")
+    assert public == reported("zulus", "--public")
+    rules = [f["rule"] for f in public["findings"] if f["private"]]
+    assert rules.count("reversed-dependency") > 4
+    assert {"side-door-source"} < set(rules)
+    # What is shown to be passed on is the same on a workstation.
+    private = reported("zebra", "--private")
+    assert [f["fingerprint"] for f in private["findings"]] == [f["fingerprint"] for f in public["findings"]]
+    assert "zebra" in str(private)
+
+
+def test_another_private_name_in_the_place_of_a_known_one_is_new(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    """Though both have the fingerprint that is shown."""
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text('[private]\nnames = ["zebra-todos", "okapi-todos"]\n')
+
+    def manifest(secret: str) -> dict[str, object]:
+        return {"name": "@acme/tool", "version": "1.0.0", "dependencies": {f"@other/{secret}-todos": "1.0.0"}}
+
+    repository = Repository(tmp_path / "tool", {"ringfence.toml": policy(registry), "package.json": manifest("zebra")})
+    repository.git("checkout", "-q", "-b", "change")
+    repository.commit({"package.json": manifest("okapi")})
+    for mode in ("--public", "--private"):
+        report = check(repository, "--overlay", overlay, "--base", "main", mode).report
+        assert rules_of(report, introduced=True) == [("reversed-dependency", "package.json")]
+
+
 def test_a_fix_shows_nothing_private_in_a_log(
     tmp_path: Path, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,3 +325,87 @@ def test_the_evidence_names_the_member_that_is_private(tmp_path: Path) -> None:
     said = {link["location"]["path"]: link["text"] for link in found["evidence"]}
     assert list(said) == ["apps/core/package.json", "platform/billing/package.json", "ringfence.toml"]
     assert "billing-web is the member of platform/billing/package.json" in said["platform/billing/package.json"]
+
+
+def test_private_by_policy_is_told_from_private_for_want_of_a_pattern(tmp_path: Path) -> None:
+    files: dict[str, Content] = {
+        "package.json": {"name": "root", "private": True, "workspaces": ["apps/*"]},
+        "apps/core/package.json": {"name": "@acme/core", "version": "1.0.0"},
+        "apps/kit/package.json": {"name": "kit", "version": "1.0.0"},
+    }
+    where = Repository(tmp_path / "r", files)
+    arguments = ("--rule", "visibility", "--offline")
+    (found,) = check(where, *arguments, "--open", "@acme/*").report["findings"]
+    assert found["message"].startswith("kit counts as private, since no open pattern matches it")
+    assert "`npm publish` would publish it" in found["message"]
+    assert found["remedy"].endswith("; if it is open, say so with --open kit.")
+    where.commit({"ringfence.toml": '[open]\npackages = ["@acme/*"]\n'})
+    assert (
+        check(where, *arguments).report["findings"][0]["remedy"].endswith("; if it is open, say so in [open] packages.")
+    )
+    where.commit({"ringfence.toml": '[open]\npackages = ["@acme/*"]\n[private]\npackages = ["kit"]\n'})
+    (found,) = check(where, *arguments).report["findings"]
+    assert found["message"].startswith("kit is private by policy, and its manifest has no")
+    assert found["remedy"] == 'Add "private": true to apps/kit/package.json.'
+
+
+def test_a_deep_import_is_told_what_to_write_instead(tmp_path: Path, registry: LoopbackRegistry) -> None:
+    exports = {name: f"{name}.js" for name in ("./alpha", "./render", "./renderers", "./beta", "./gamma", "./delta")}
+    exports |= {".": "./index.js", "./hidden": None, "./package.json": "./package.json"}  # type: ignore[dict-item]
+    integrity = registry.publish("@acme/core", "1.2.3", {"exports": exports}, {"index.js": b""})
+    files = product(registry, integrity)
+    where = Repository(tmp_path / "shop", {**files, "src/main.js": 'import "@acme/core/src/renderer.js"\n'})
+    (found,) = check(where, "--rule", "deep-import").report["findings"]
+    said = "Use what it exports (@acme/core, @acme/core/renderers, @acme/core/render, "
+    assert found["remedy"].startswith(said)
+    assert found["remedy"].endswith(", …), or have @acme/core export it, release that, and pin it.")
+    assert "hidden" not in found["remedy"]
+    assert "package.json" not in found["remedy"]
+
+
+def test_mending_what_is_waived_and_deleting_the_waiver_is_one_clean_change(tmp_path: Path) -> None:
+    """The policy in force is the base's, which still holds the waiver: nobody has to be told to delete it."""
+    opened = '[open]\npackages = ["@acme/*"]\n'
+    waived = '[[waiver]]\nrule = "floating-pin"\npath = "old/**"\nreason = "r"\nowner = "o"\nexpires = 2999-01-01\n'
+    old: dict[str, Any] = {"name": "old", "private": True, "dependencies": {"@acme/core": "^1.0.0"}}
+    mended = old | {"dependencies": {"@acme/core": "1.0.0"}}
+    repository = Repository(tmp_path / "r", {"ringfence.toml": opened + waived, "old/package.json": old})
+    repository.git("tag", "base")
+    arguments = ("--base", "base", "--offline", "--rule", "waiver", "--rule", "floating-pin")
+
+    repository.commit({"old/package.json": mended})
+    (found,) = check(repository, *arguments).report["findings"]
+    assert (found["rule"], found["message"]) == ("waiver", "the waiver for floating-pin covers nothing any more")
+    repository.commit({"ringfence.toml": opened})
+    outcome = check(repository, *arguments)
+    assert (outcome.code, outcome.report["findings"]) == (0, [])
+    # The waiver alone taken away: it counts until that is merged.
+    repository.commit({"old/package.json": old})
+    assert [bool(f["waived"]) for f in check(repository, *arguments).report["findings"]] == [True]
+
+
+def test_what_a_waiver_lacks_is_one_or_several(tmp_path: Path) -> None:
+    opened = '[open]\npackages = ["@acme/*"]\n[[waiver]]\nrule = "floating-pin"\nowner = "o"\n'
+    repository = Repository(tmp_path / "r", {"ringfence.toml": opened, "package.json": {"name": "@acme/x"}})
+    (found,) = check(repository, "--offline", "--rule", "waiver").report["findings"]
+    assert found["remedy"].startswith("Write them down")
+    repository.commit({"ringfence.toml": opened + 'reason = "r"\n'})
+    assert (
+        check(repository, "--offline", "--rule", "waiver").report["findings"][0]["remedy"].startswith("Write it down")
+    )
+
+
+def test_a_folder_that_is_only_named_is_a_note(tmp_path: Path) -> None:
+    lines = {
+        'new URL("../../", import.meta.url)': "note",
+        'new URL("../..", import.meta.url)': "note",
+        'new URL("../../core/?x", import.meta.url)': "note",
+        'new URL("../../x.json", import.meta.url)': "error",
+        'import "../../core/"': "error",
+    }
+    files: dict[str, Content] = {
+        "package.json": {"name": "@acme/x", "version": "1.0.0"},
+        "src/a.mjs": "\n".join(lines) + "\n",
+    }
+    report = check(Repository(tmp_path / "r", files), "--open", "@acme/*", "--offline", "--rule", "path-escape").report
+    assert [finding["severity"] for finding in report["findings"]] == list(lines.values())

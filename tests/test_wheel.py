@@ -92,7 +92,7 @@ def test_a_folder_named_bot_in_the_checked_repository_is_not_imported(tmp_path: 
     (tmp_path / "bot" / "__init__.py").write_text("raise SystemExit('executed')\n")
     (tmp_path / "click.py").write_text("raise SystemExit('executed')\n")
     (tmp_path / "sitecustomize.py").write_text("raise SystemExit('executed')\n")
-    (tmp_path / "package.json").write_text('{"name": "x", "private": true}')
+    (tmp_path / "package.json").write_text('{"name": "@acme/x", "private": true}')
     ringfence = Path(sys.executable).with_name("ringfence")
     done = subprocess.run(
         [str(ringfence), "check", ".", "--open", "@acme/*", "--offline"], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -34,7 +34,7 @@ from bot.commands.common import (
     chosen_rules,
     facts_directory,
     judge_anew,
-    own_policy,
+    own_file,
     policy_documents,
     report_of,
     screened,
@@ -149,10 +149,12 @@ class _Policies:
         self.base, self._documents = organisation_policy(options)
         self._shared: dict[tuple[str, ...], tuple[Policy, Mapping[str, bytes]]] = {}
 
-    def of(self, own: tuple[str, bytes] | None, identity: RepoName | None) -> tuple[Policy, Mapping[str, bytes]]:
-        """With the files that say it. Raises `bot.policy_file.PolicyError` for the repository's own file."""
+    def of(self, own: bytes | None, identity: RepoName | None) -> tuple[Policy, Mapping[str, bytes]]:
+        """With the files that say it. Raises `bot.policy_file.PolicyError` for the repository's ``own`` file."""
+        if own in self._documents.values():
+            own = None  # this repository keeps the organisation's policy: it says everything once
         if own is not None and self._options.policy is not None:
-            return policy_documents(self._options, own, identity, ALL)
+            return policy_documents(self._options, (POLICY_FILE, own), identity, ALL)
         policy, documents = self._of(identity)
         if own is not None:
             note = f"its {POLICY_FILE} is left aside: --open says what is open"
@@ -237,13 +239,18 @@ class _Worker:
                 kept=(POLICY_FILE,),
             )
         try:
-            own = own_policy(self._options, source)
-            policy, documents = self._policies.of(own, identity)
+            policy, documents = self._policies.of(own_file(source), identity)
             self._outside.turn_to(policy)
             reader = _Reader(source, documents)
             judgement = judge_anew(source, policy, self._rules, self._cache, self._outside, self._progress)
             options = msgspec.structs.replace(self._options, again=self._again(target, commit))
-            renderer = Renderer(reader.read, public=options.public, places=reader.places(), again=options.again)
+            renderer = Renderer(
+                reader.read,
+                public=options.public,
+                places=reader.places(),
+                again=options.again,
+                private_names=policy.private_names,
+            )
             findings = located(judgement.judged, renderer)
             facts = self._facts(judgement, policy, renderer, target)
             measured = Summary(
@@ -391,7 +398,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool, began: float
     different audits.
     """
     policy, documents = organisation_policy(options)
-    read = _read(paths, policy)
+    read = _read(paths, policy, options.fail_on)
     not_audited = _not_audited(read, shards=shards)
     fleet = Fleet.of(
         (row.facts for row in read.rows.values()),
@@ -452,7 +459,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool, began: float
     return Merged(head=public.screened(head), repositories=lambda: _repositories(read, public), crashed=crashed)
 
 
-def _read(paths: Sequence[Path], policy: Policy) -> _Read:
+def _read(paths: Sequence[Path], policy: Policy, fail_on: Severity) -> _Read:
     """Everything but the reports, which stay in their files."""
     read = _Read()
     for path in paths:
@@ -469,7 +476,7 @@ def _read(paths: Sequence[Path], policy: Policy) -> _Read:
                         break
                 elif isinstance(value, Audited):
                     if value.label not in read.rows or read.rows[value.label].path == path:
-                        read.rows[value.label] = _row(value, path, offset, size)
+                        read.rows[value.label] = _row(value, path, offset, size, fail_on)
                 elif isinstance(value, NotAudited):
                     read.failed[value.label] = value
                 elif isinstance(value, ShardEnd):
@@ -512,15 +519,20 @@ def _begins(read: _Read, head: ShardHead, policy: Policy) -> bool:
     return True
 
 
-def _row(value: Audited, path: Path, offset: int, size: int) -> _Row:
+def _row(value: Audited, path: Path, offset: int, size: int, fail_on: Severity) -> _Row:
+    """What is kept of a repository; what fails it is for the merge to say, which may be stricter than its shards were."""
     rules: dict[str, Counter[str]] = {}
-    for finding in value.report.findings:
-        if decides(finding) and value.report.mode == "enforce":
+    verdict = "pass"
+    if value.report.mode == "enforce":
+        deciding = [finding for finding in value.report.findings if decides(finding)]
+        for finding in deciding:
             rules.setdefault(finding.rule, Counter())[finding.severity.value] += 1
+        failed = any(finding.severity.rank <= fail_on.rank for finding in deciding)
+        verdict = "fail" if failed else "incomplete" if value.report.not_checked else "pass"
     return _Row(
         facts=value.facts,
         standing=value.standing,
-        verdict=value.report.verdict,
+        verdict=verdict,
         summary=value.report.summary,
         rules=rules,
         unchanged=value.unchanged,

@@ -64,7 +64,7 @@ __all__ = [
     "judge",
     "judge_anew",
     "open_repo",
-    "own_policy",
+    "own_file",
     "policy_documents",
     "report_of",
     "screened",
@@ -139,12 +139,10 @@ class Progress:
 def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None = None) -> Opened:
     """Open a source and load the policy in force for it."""
     source = open_source(options.path, revision=revision or options.revision, disk=options.disk)
-    policy, documents = policy_documents(
-        options, own_policy(options, source), source.identity, rules, folder=source.label
-    )
-    requests = _requested(options, source, policy)
-    if requests:
-        policy = msgspec.structs.replace(policy, notes=policy.notes + requests)
+    own, vouched = _own_policy(options, source)
+    policy, documents = policy_documents(options, own, source.identity, rules, vouched=vouched, folder=source.label)
+    if options.base is not None:
+        policy = _with_changed_waivers(source, policy)
     return Opened(source=source, policy=policy, documents=documents)
 
 
@@ -154,6 +152,7 @@ def policy_documents(
     identity: RepoName | None,
     rules: Sequence[Rule],
     *,
+    vouched: bool = False,
     folder: str = "",
 ) -> tuple[Policy, Mapping[str, bytes]]:
     """The policy in force for a repository with this file of its own (in ``folder``, for messages), and the bytes of every file
@@ -192,26 +191,34 @@ def policy_documents(
         # A policy may speak of rules that this version does not have yet: they are listed as not run.
         rule_ids={**dict.fromkeys(PLANNED, Severity.ERROR), **ACROSS, **{rule.id: rule.severity for rule in rules}},
         identity=identity,
+        vouched=vouched,
         folder=folder,
     )
     return policy, documents
 
 
-def _requested(options: Options, source: Source, policy: Policy) -> tuple[str, ...]:
-    """The waivers that a change brings: requests, without effect until they are merged."""
-    if options.base is None:
-        return ()
+def _with_changed_waivers(source: Source, policy: Policy) -> Policy:
+    """The policy with what a change does to waivers: those that it brings are requests, without effect until they are merged;
+    those that it takes away count to the last."""
     try:
         tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
     except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return ()
+        return policy
     waivers = tables.get("waiver", ())
-    brought = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
-    return tuple(
+    said = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
+    requests = tuple(
         f"a waiver for {waiver.rule} ({waiver.path or waiver.package or 'everything'}) is requested: it has no effect until it is merged"
-        for waiver in brought
+        for waiver in said
         if waiver not in policy.tables.waiver
     )
+    leaving = frozenset(
+        index
+        for index, waiver in enumerate(policy.tables.waiver)
+        if waiver not in said
+        and f"waiver.{index}" in policy.places
+        and policy.places[f"waiver.{index}"].path == POLICY_FILE
+    )
+    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving)
 
 
 def _is_waiver(value: object) -> bool:
@@ -222,19 +229,33 @@ def _is_waiver(value: object) -> bool:
     return True
 
 
-def own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
-    """The repository's own file: with a base, the one at the base's tip, so that a change cannot move its own gate."""
+def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | None, bool]:
+    """The repository's own file, and whether it is the base's: with a base, the one at the base's tip counts, so that a
+    change cannot move its own gate."""
+    vouched = False
+    own = own_file(source)
+    if options.base is not None:
+        tip = open_source(options.path, revision=options.base)
+        try:
+            at_tip = _policy_of(tip)
+            vouched = at_tip is not None
+            own = at_tip if vouched else own  # the change that brings the first policy is judged by it
+        except LinkedError:
+            pass  # a link was no policy: the change that mends it brings the first
+        except TooLargeError:
+            raise _too_large() from None
+        finally:
+            tip.close()
+    named = options.policy
+    if named is not None and named.parent.resolve() / named.name == root_of_path(options.path) / POLICY_FILE:
+        own = None  # named as the organisation's, it says everything once
+    return (None if own is None else (POLICY_FILE, own)), vouched
+
+
+def own_file(source: Source) -> bytes | None:
+    """A repository's own policy file. Raises `RingfenceError` where it cannot be one."""
     try:
-        own = _policy_of(source)
-        if options.base is not None:
-            tip = open_source(options.path, revision=options.base)
-            try:
-                at_tip = _policy_of(tip)
-                own = own if at_tip is None else at_tip  # the change that brings the first policy is judged by it
-            except LinkedError:
-                pass  # a link was no policy: the change that mends it brings the first
-            finally:
-                tip.close()
+        return _policy_of(source)
     except LinkedError:
         raise RingfenceError(
             "the policy is a symbolic link, and links are never followed",
@@ -242,10 +263,11 @@ def own_policy(options: Options, source: Source) -> tuple[str, bytes] | None:
             remedy="Commit the file itself.",
         ) from None
     except TooLargeError:
-        raise RingfenceError(
-            "the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB."
-        ) from None
-    return None if own is None else (POLICY_FILE, own)
+        raise _too_large() from None
+
+
+def _too_large() -> RingfenceError:
+    return RingfenceError("the policy file is too large", where=POLICY_FILE, remedy="A policy fits in 1 MB.")
 
 
 def _policy_of(source: Source) -> bytes | None:
@@ -271,7 +293,13 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             if options.base is not None:
                 before, known = _base(options, chosen, opened, cache, outside, progress)
             requests = outside.requests
-        renderer = Renderer(_reader(opened), public=options.public, places=judgement.places, again=options.again)
+        renderer = Renderer(
+            _reader(opened),
+            public=options.public,
+            places=judgement.places,
+            again=options.again,
+            private_names=opened.policy.private_names,
+        )
         findings = located(judgement.judged, renderer, before=before)
         judgement.keep(renderer.places)
     finally:
@@ -360,7 +388,8 @@ def judge(
     """Judge a source by the policy that was opened, as far as the last run did not."""
     policy = opened.policy
     documents = [part for name, data in sorted(opened.documents.items()) for part in (name.encode(), data)]
-    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
+    leaving = str(sorted(policy.leaving)).encode()
+    last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns), leaving])
     recalled = last.recall(outside.fetcher(source), outside.closed)
     if recalled is not None:
         return Judgement(
@@ -528,8 +557,13 @@ class Outside:
                 self._cache,
                 offline=self._options.offline,
                 # Where nobody has said which names are open, none is.
-                is_open=lambda package: bool(self._may_ask) and all(may_ask(package) for may_ask in self._may_ask),
+                is_open=lambda package: (
+                    bool(self._may_ask)
+                    and all(may_ask(package) for may_ask in self._may_ask)
+                    and not self._policy.is_disputed(package)
+                ),
                 progress=lambda done, total: self._progress("asking the registry", done, total),
+                may_say=lambda text: self._policy.may_say(text),  # of the policy in force now
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
 

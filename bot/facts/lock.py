@@ -83,6 +83,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     ``catalogs`` maps catalog name -> package -> (specifier, version).
     ``settings`` are those under which the lock was written, as text (pnpm's ``autoInstallPeers``: ``true``;
     its ``pnpmfileChecksum`` is there where a hook rewrote manifests before they were locked).
+    ``older`` are entries that only an older package manager reads, where they say otherwise than ``entries``.
     """
 
     path: str
@@ -96,6 +97,12 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     patched: tuple[str, ...] = ()
     catalogs: dict[str, dict[str, tuple[str, str]]] = {}
     settings: dict[str, str] = {}
+    older: tuple[LockEntry, ...] = ()
+
+    @property
+    def every(self) -> tuple[LockEntry, ...]:
+        """All entries that some package manager would install."""
+        return self.entries + self.older if self.older else self.entries
 
     def place(self, entry: LockEntry, *fields: str | int, key: bool = False) -> Place:
         """The place of an entry, or of a field in it."""

@@ -11,7 +11,7 @@ from bot.facts.manifest import Declaration
 if TYPE_CHECKING:
     from bot.facts.root import Root
 
-__all__ = ["LockIndex", "dependency", "forget", "govern", "index", "resolve", "rivals"]
+__all__ = ["LockIndex", "dependency", "forget", "govern", "home_of", "index", "resolve", "rivals"]
 
 # Which of several locks in one directory is meant when nothing says: what the newer tool would read.
 _ORDER = ("pnpm-lock.yaml", "bun.lock", "yarn.lock", "npm-shrinkwrap.json", "package-lock.json")
@@ -196,6 +196,15 @@ def _parent(key: str) -> str:
 # -- which lock governs ------------------------------------------------------------------------
 
 
+def home_of(directory: str) -> str:
+    """The directory of the workspace that a lock in ``directory`` is for: Rush's stands at ``rush.json``."""
+    if "common/config/" not in directory:
+        return directory
+    from bot.readers.npm.pnpm_lock import home_of as home_of_rush
+
+    return home_of_rush(directory)
+
+
 def govern(
     manifest_directories: Iterable[str],
     locks: Iterable[Lock],
@@ -208,14 +217,27 @@ def govern(
     A lock in the manifest's own directory does, unless it is a workspace member's that no install reads (see `_is_read`). One
     further up does when it records the directory as an importer, or
     when the workspace at the lock's directory claims it: a nested project that is no member (``examples/x``) is not governed by
-    the lock of the repository around it. ``bare`` are directories whose manifest declares no dependencies (a
+    the lock of the repository around it. A lock that stands elsewhere (Rush's) governs what it records and no other lock
+    covers; where there is only one such lock, also what else its workspace claims.
+    ``bare`` are directories whose manifest declares no dependencies (a
     ``{"type": "module"}`` marker, say): they install nothing, and share the lock of the directory around them.
     ``paths`` are all tracked files.
     """
     members = tuple(roots)
-    by_directory = {directory: found[0] for directory, found in _ranked(locks, members).items()}
     by_root = {root.directory: root for root in members}
+    known_locks = tuple(locks)
+    by_directory = {directory: found[0] for directory, found in _ranked(known_locks, members).items()}
+    elsewhere = {
+        importer.directory: one
+        for one in known_locks
+        for importer in one.importers
+        if _within(one.directory, importer.directory) is None
+    }
     workspace = {root.directory: root.workspace for root in members}
+    homes: dict[str, list[Lock]] = {}
+    for one in known_locks:
+        if home_of(one.directory) != one.directory:
+            homes.setdefault(home_of(one.directory), []).append(one)
 
     def covering(directory: str) -> Lock | None:
         own = by_directory.get(directory)
@@ -230,7 +252,9 @@ def govern(
             recorded = index(lock).importers if lock.records_importers else {}
             if directory in recorded or workspace.get(directory) == above:
                 return lock
-        return None
+        home = workspace.get(directory)
+        only = homes.get(home, ()) if home is not None and home != directory else ()
+        return elsewhere.get(directory) or (only[0] if len(only) == 1 else None)
 
     known: dict[str, Lock | None] = {}
     for directory in sorted(set(manifest_directories)):  # what is above comes first

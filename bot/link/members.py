@@ -9,7 +9,7 @@ Each package manager reads workspace patterns in its own way:
 - bun: a ``!`` pattern counts wherever it stands, save against a path named literally.
 
 None of them looks into ``node_modules``. Members that yarn 1 would leave out for want of a name or version are
-package roots here all the same: their files are theirs. So are the directories that ``lerna.json`` or the policy calls
+package roots here all the same: their files are theirs. The projects of Rush's ``rush.json`` are a pnpm workspace. So are the directories that ``lerna.json`` or the policy calls
 members, whatever the package manager makes of them: no workspace claims those.
 """
 
@@ -153,9 +153,13 @@ class _Tree:
     ) -> None:
         self.all_manifests = tuple(manifests)
         self.manifests = {manifest.directory: manifest for manifest in self.all_manifests}
-        documents = tuple(pnpm_workspaces)
-        self.pnpm = {d.directory: d for d in documents if not _is_yarnrc(d)}
-        self.yarnrc = {d.directory: d for d in documents if _is_yarnrc(d)}
+        by_name: dict[str, dict[str, PnpmWorkspace]] = {}
+        for document in pnpm_workspaces:
+            by_name.setdefault(document.path.rpartition("/")[2], {})[document.directory] = document
+        # Rush generates the workspace that pnpm installs, and hands it the catalogs of its own configuration.
+        self.pnpm = by_name.get("rush.json", {}) | by_name.get("pnpm-workspace.yaml", {})
+        self.rush = tuple(by_name.get("pnpm-config.json", {}).values())
+        self.yarnrc = by_name.get(".yarnrc.yml", {})
         self.paths = paths if isinstance(paths, (set, frozenset)) else frozenset(paths)
         self.directories: set[str] = {""}
         self.with_manifest: set[str] = set(self.manifests)
@@ -219,10 +223,6 @@ class _Tree:
         if asked == "bun":
             return "bun"
         return "pnpm" if pnpm is not None and pnpm.workspaces and not asked else "npm"
-
-
-def _is_yarnrc(document: PnpmWorkspace) -> bool:
-    return document.path.rpartition("/")[2] == ".yarnrc.yml"
 
 
 # -- one workspace -----------------------------------------------------------------------------
@@ -391,7 +391,7 @@ def _holders(directory: str, claimed: Mapping[str, str]) -> Iterator[str]:
 
 
 def _catalogs(tree: _Tree, directory: str, name: str) -> Iterator[_Catalog]:
-    for document in (tree.pnpm.get(directory), tree.yarnrc.get(directory)):
+    for document in (tree.pnpm.get(directory), tree.yarnrc.get(directory), *(() if directory else tree.rush)):
         if document is not None and name in document.catalogs:
             field = document.catalog_fields.get(name, "catalogs")
             pointer = (field,) if field == "catalog" else (field, name)

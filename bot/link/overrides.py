@@ -6,17 +6,17 @@ Tried with the real ones (``tests/locks/fixtures/*/verdicts.json`` has what thei
 - yarn: ``resolutions``.
 - bun: ``overrides``, and ``resolutions`` where there are none.
 - pnpm up to 9: the manifest's ``resolutions`` and, over them, ``pnpm.overrides``. pnpm 10 the same, and where there are none of these
-  ``overrides`` in ``pnpm-workspace.yaml``. pnpm 11 and later that file alone.
+  ``overrides`` in ``pnpm-workspace.yaml``. pnpm 11 and later that file alone. Rush hands it ``globalOverrides``, whichever it is.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from bot.facts.lock import Lock
 from bot.facts.manifest import Override
-from bot.readers.npm.overrides import override_target
 
 __all__ = ["in_force", "key_in_lock", "readings"]
 
@@ -28,14 +28,17 @@ _BUN_NESTED = 3
 def readings(lock: Lock, overrides: Iterable[Override], manager: str | None = None) -> list[list[Override]]:
     """The overrides that the lock's package manager reads, of all that its root has. Several readings, the likeliest
     first, where nobody says which version it is: ``manager`` is ``packageManager``'s value (pnpm 9 to 12 write the same format)."""
-    by_field: dict[str, dict[str, Override]] = {"overrides": {}, "resolutions": {}, "pnpm.overrides": {}, "yaml": {}}
+    by_field: defaultdict[str, dict[str, Override]] = defaultdict(dict)
     for override in overrides:
-        field = "yaml" if override.place.path.endswith("pnpm-workspace.yaml") else override.field
-        if field in by_field and (field != "yaml" or override.field == "overrides"):
-            by_field[field][key_in_lock(lock, override.selector)] = override
+        file = override.place.path.rpartition("/")[2]
+        field = override.field if file == "package.json" else f"{file} {override.field}"
+        by_field[field][key_in_lock(lock, override.selector)] = override
     if lock.format == "pnpm":
+        rush = by_field["pnpm-config.json overrides"]
+        if rush:
+            return [list(rush.values())]
         manifest = list((by_field["resolutions"] | by_field["pnpm.overrides"]).values())
-        return _of_pnpm(lock, manifest, list(by_field["yaml"].values()), manager)
+        return _of_pnpm(lock, manifest, list(by_field["pnpm-workspace.yaml overrides"].values()), manager)
     if lock.format == "bun":
         read = by_field["overrides"] or by_field["resolutions"]
         nested = _number(lock.version) >= _BUN_NESTED
@@ -60,6 +63,8 @@ def _number(version: str) -> int:
 def in_force(lock: Lock, overrides: Iterable[Override]) -> Iterator[tuple[str, str]]:
     """Selector and target of the overrides that the lock was made with: what it records, or what its package manager reads."""
     if lock.format in ("pnpm", "bun"):
+        from bot.readers.npm.overrides import override_target
+
         yield from ((selector, override_target(selector)) for selector in lock.overrides)
     else:
         yield from ((override.selector, override.target) for override in readings(lock, overrides)[0])

@@ -1,7 +1,7 @@
 """What registries have said, kept between runs: one SQLite file, and tarballs beside it named by their hash.
 
-A fact's age decides how it may be used. That an exact version exists, and with what integrity, does
-not change; whether it is deprecated does; that something is *not* there changes at any moment.
+A fact's age decides how it may be used. That an exact version exists hardly ever changes; whether it is deprecated
+does; that something is *not* there changes at any moment. What a tarball of one hash holds never changes.
 Whatever is wrong with the cache, a run is only slower for it: see `Cache.notices`.
 """
 
@@ -65,7 +65,8 @@ class Entry(NamedTuple):
 def seconds_to_live(fact: Fact) -> float:
     """How long a fact stands without asking again.
 
-    A `Released`'s existence and integrity stand for ever; its day is for the deprecation in it.
+    A `Released` stands for a day: its deprecation may be news, and some registries take a version back and publish it
+    again. A `Published` is what a tarball of one hash holds, for ever; that its version has that hash is the `Released`'s fact.
     """
     if isinstance(fact, Absent):
         return 300.0

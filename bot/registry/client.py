@@ -92,6 +92,8 @@ class Client:
         is_open: Callable[[PackageName], bool],
         patience: Patience,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        may_say: Callable[[str], bool] = lambda version: True,
     ) -> None:
         self.requests = 0
         self._patience = patience
@@ -100,7 +102,7 @@ class Client:
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._http = httpx.AsyncClient(
-            transport=_Guard(is_open, transport or _Network(patience)),
+            transport=_Guard(is_open, may_say, transport or _Network(patience)),
             trust_env=False,
             follow_redirects=False,
             headers={"User-Agent": f"ringfence/{__version__}", "Accept-Encoding": "gzip"},
@@ -239,8 +241,11 @@ class _Pass(NamedTuple):
 class _Guard(httpx.AsyncBaseTransport):
     """The last thing before the network: lets out nothing but reads whose address says open names alone."""
 
-    def __init__(self, is_open: Callable[[PackageName], bool], inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self, is_open: Callable[[PackageName], bool], may_say: Callable[[str], bool], inner: httpx.AsyncBaseTransport
+    ) -> None:
         self._is_open = is_open
+        self._may_say = may_say
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -252,6 +257,8 @@ class _Guard(httpx.AsyncBaseTransport):
             raise PrivateNameError("a request for a package that is not open")
         if version is not None and version != LATEST and not is_exact_version(version):
             raise PrivateNameError("a request for something that is no version")
+        if version is not None and not self._may_say(version):
+            raise PrivateNameError("a request for a version that holds a private name")
         if not allowed.given and request.url != httpx.URL(allowed.question.url(allowed.endpoint)):
             raise PrivateNameError("a request whose address is not made of its package's name alone")
         home = httpx.URL(allowed.endpoint.url)

@@ -14,6 +14,7 @@ import msgspec
 from bot.names import PackageName, is_npm_name
 from bot.policy import RegistryTable
 from bot.registry.cache import Cache, CacheKey, Entry
+from bot.registry.integrity import digest_of
 from bot.rule import (
     Absent,
     AskLatest,
@@ -76,11 +77,13 @@ class Registry:
     """Answers from the public registries, the mirrors that policy names, and the cache.
 
     ``tables`` is policy's ``[registry.*]``. ``is_open`` says of a package whether its name may leave the house: a key
-    whose package is not open is answered `Unknown` ``not-open`` without a request, and the transport refuses it once more.
+    whose package is not open is answered `Unknown` ``not-open`` without a request, and ``may_say`` of a version: one that
+    may not be said is answered ``private-version``. The transport refuses both once more.
     ``requests`` counts the network requests made. ``transport`` takes httpx's place on the network, for tests.
 
     Reasons of `Unknown`: ``offline``, ``registry-unreachable``, ``registry-forbidden``, ``malformed``, ``too-large``,
-    ``too-deep``, ``not-utf8``, ``integrity-mismatch``, ``no-integrity``, ``invalid-name``, ``not-open``, ``unsupported-ecosystem``.
+    ``too-deep``, ``not-utf8``, ``integrity-mismatch``, ``no-integrity``, ``invalid-name``, ``not-open``, ``private-version``,
+    ``unsupported-ecosystem``.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Registry:
         is_open: Callable[[PackageName], bool],
         progress: Callable[[int, int], None] | None = None,
         *,
+        may_say: Callable[[str], bool] = lambda version: True,
         patience: Patience = Patience(),  # noqa: B008 - an immutable value
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -98,6 +102,7 @@ class Registry:
         self._cache = cache
         self._offline = offline
         self._is_open = is_open
+        self._may_say = may_say
         self._progress = progress
         self._patience = patience
         self._transport = transport
@@ -144,12 +149,14 @@ class Registry:
         missing: list[Ask] = []
         for key in questions:
             entry = kept.get(key)
-            if entry is not None and (entry.fresh or self._offline):
+            if entry is not None and (entry.fresh or (self._offline and not isinstance(entry.fact, Absent))):
                 answers[key] = entry.fact
             elif self._offline:
+                # That something was missing is no lasting truth.
+                knows = "knows nothing of" if entry is None else "has only an old word about"
                 answers[key] = Unknown(
                     reason="offline",
-                    detail=f"the cache knows nothing of {_words(key)}",
+                    detail=f"the cache {knows} {_words(key)}",
                     remedy="Run once without --offline: answers are kept.",
                 )
             else:
@@ -171,17 +178,28 @@ class Registry:
             return Unknown(
                 reason="not-open", detail="the name of a package that is not open is never asked of a registry"
             )
-        if not isinstance(key, AskPackage | AskLatest) and not is_exact_version(key.version):
+        if isinstance(key, AskPackage | AskLatest):
+            return None
+        if not is_exact_version(key.version):
             return Absent(what="version")
+        if not self._may_say(key.version):
+            return Unknown(
+                reason="private-version", detail="a version that holds a private name is never asked of a registry"
+            )
         return None
 
     def _kept(self, keys: list[Ask]) -> dict[Ask, Entry]:
         """What the cache has: the public registry's word before a mirror's, a fresh one before an old one."""
-        wanted = {_cache_key(place, key): key for key in keys for place in self._places}
-        found = self._cache.read(wanted)
+        wanted = {_cache_key(place, key): (place, key) for key in keys for place in self._places}
+        versions = [
+            _cache_key(place, _version_of(key)) for place, key in wanted.values() if isinstance(key, AskPublished)
+        ]
+        found = self._cache.read([*wanted, *versions])
         best: dict[Ask, Entry] = {}
-        for cache_key, key in wanted.items():
+        for cache_key, (place, key) in wanted.items():
             entry = found.get(cache_key)
+            if entry is not None and isinstance(key, AskPublished):
+                entry = _of_its_version(entry, found.get(_cache_key(place, _version_of(key))))
             if entry is not None and (key not in best or (entry.fresh and not best[key].fresh)):
                 best[key] = entry
         return best
@@ -189,17 +207,19 @@ class Registry:
     def _from_network(self, keys: list[Ask], kept: Mapping[Ask, Entry]) -> dict[Ask, Answer]:
         import asyncio
 
+        from bot.registry.client import Client
         from bot.registry.npm import Npm
 
         if self._runner is None:
             self._runner = asyncio.Runner()
         if self._npm is None:
-            self._npm = Npm(self._table, self._cache, self._is_open, self._patience, self._transport)
-        # Where a tarball is and what it hashes to never changes: however old, the cache's word will do for that.
-        versions: list[Ask] = [AskVersion(key.package, key.version) for key in keys if isinstance(key, AskPublished)]
+            client = Client(self._is_open, self._patience, self._transport, may_say=self._may_say)
+            self._npm = Npm(self._table, self._cache, client)
+        versions: list[Ask] = [_version_of(key) for key in keys if isinstance(key, AskPublished)]
         heard: dict[Ask, Heard] = {}
         try:
-            known = {key: entry.fact for key, entry in self._kept(versions).items()}
+            known = {key: entry.fact for key, entry in self._kept(versions).items() if entry.fresh}
+            known |= {key: entry.fact for key, entry in kept.items() if isinstance(entry.fact, Published)}
             self._runner.run(self._npm.answer_all(keys, known, heard, self._progress))
         finally:  # what had arrived before an interruption is kept too
             self._cache.write(
@@ -212,7 +232,7 @@ class Registry:
             answer = heard[key].answer
             old = kept.get(key)
             # That a version exists stays true while the registry is down; only its deprecation may be news.
-            if isinstance(answer, Unknown) and old is not None and isinstance(old.fact, Released):
+            if isinstance(answer, Unknown) and old is not None and isinstance(old.fact, Released | Published):
                 answer = old.fact
             answers[key] = answer
         return answers
@@ -225,6 +245,20 @@ def _place(url: str | None) -> str:
 def _cache_key(place: str, key: Ask) -> CacheKey:
     version = "" if isinstance(key, AskPackage | AskLatest) else key.version
     return CacheKey(place, type(key).__name__, key.package.name, version)
+
+
+def _version_of(key: AskPublished) -> AskVersion:
+    return AskVersion(key.package, key.version)
+
+
+def _of_its_version(published: Entry, version: Entry | None) -> Entry | None:
+    """What was in a tarball, as old as the registry's word that this version has that tarball's hash; None for another's."""
+    if not isinstance(published.fact, Published) or version is None:
+        return Entry(published.fact, published.fresh and not isinstance(published.fact, Published))
+    if not isinstance(version.fact, Released):
+        return None
+    digest = digest_of(version.fact.integrity, version.fact.shasum)
+    return Entry(published.fact, version.fresh) if digest and digest.text() == published.fact.integrity else None
 
 
 def _words(key: Ask) -> str:

@@ -9,7 +9,7 @@ import hmac
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["Digest", "digest_of_sha1_hex", "strongest"]
+__all__ = ["Digest", "digest_of", "digest_of_sha1_hex", "strongest"]
 
 _SIZES: Final = {"sha512": 64, "sha384": 48, "sha256": 32, "sha1": 20}  # strongest first, bytes
 
@@ -60,3 +60,10 @@ def strongest(integrity: str) -> Digest | None:
 def digest_of_sha1_hex(shasum: str) -> Digest | None:
     """The digest of an old entry's ``shasum``; None when it is no hex SHA-1."""
     return Digest("sha1", (bytes.fromhex(shasum),)) if re.fullmatch(r"[0-9a-fA-F]{40}", shasum) else None
+
+
+def digest_of(integrity: str | None, shasum: str | None) -> Digest | None:
+    """What a registry says that a tarball hashes to: by its integrity, else by its older ``shasum``; None for neither."""
+    if integrity:
+        return strongest(integrity)
+    return digest_of_sha1_hex(shasum) if shasum else None

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
-import httpx
 import msgspec
 
 from bot.errors import ReadError
@@ -19,8 +18,8 @@ from bot.names import PackageName
 from bot.policy import RegistryTable
 from bot.registry.cache import Cache
 from bot.registry.client import LATEST, Client, Endpoint, Question
-from bot.registry.fetch import Answer, Ask, Patience, is_exact_version
-from bot.registry.integrity import Digest, digest_of_sha1_hex, strongest
+from bot.registry.fetch import Answer, Ask, is_exact_version
+from bot.registry.integrity import Digest, digest_of
 from bot.registry.tarball import Limits, read_tarball
 from bot.rule import (
     Absent,
@@ -92,14 +91,7 @@ _T = TypeVar("_T")
 class Npm:
     """Asks an npm registry and its mirrors, each thing once. Make it inside no event loop; use it in one."""
 
-    def __init__(
-        self,
-        table: RegistryTable,
-        cache: Cache,
-        is_open: Callable[[PackageName], bool],
-        patience: Patience,
-        transport: httpx.AsyncBaseTransport | None,
-    ) -> None:
+    def __init__(self, table: RegistryTable, cache: Cache, client: Client) -> None:
         public = Endpoint((table.url or public_registry_url()).rstrip("/"))
         mirrors = [
             Endpoint(mirror.url.rstrip("/"), mirrored=True, token=os.environ.get(mirror.token_env or "") or None)
@@ -108,7 +100,7 @@ class Npm:
         self._endpoints = [endpoint.check() for endpoint in (public, *mirrors)]
         self._enough = [True, *(mirror.enough for mirror in table.mirrors)]
         self._cache = cache
-        self.client = Client(is_open, patience, transport)
+        self.client = client
         self._once: dict[object, asyncio.Task[Any]] = {}
         # Packuments and tarballs are large: few at a time, so that memory stays bounded.
         self._packuments = asyncio.Semaphore(4)
@@ -134,7 +126,8 @@ class Npm:
     ) -> None:
         """Put an answer to every key into ``heard``, and what else was learned on the way.
 
-        ``known`` may hold `Released` facts of an earlier day, which are enough to find a tarball.
+        ``known`` may hold `Released` facts, which are enough to find a tarball, and `Published` ones, which stand for as long
+        as their integrity is the registry's.
         """
 
         done = 0
@@ -168,7 +161,7 @@ class Npm:
                 return found
             released = found.answer
             heard.setdefault(version, found)
-        return await self._published(key, released)
+        return await self._published(key, released, known.get(key))
 
     async def _version(self, key: AskVersion) -> Heard:
         return await self._shared(
@@ -292,11 +285,8 @@ class Npm:
 
     # -- a tarball -------------------------------------------------------------------------
 
-    async def _published(self, key: AskPublished, released: Released) -> Heard:
-        if released.integrity:
-            digest = strongest(released.integrity)
-        else:
-            digest = digest_of_sha1_hex(released.shasum) if released.shasum else None
+    async def _published(self, key: AskPublished, released: Released, known: object) -> Heard:
+        digest = digest_of(released.integrity, released.shasum)
         if digest is None:
             return Heard(
                 Unknown(
@@ -304,6 +294,9 @@ class Npm:
                     detail=f"the registry gives no usable integrity for {key.package}@{key.version}",
                 )
             )
+        if isinstance(known, Published) and known.integrity == digest.text():
+            same = msgspec.structs.replace(known, mirrored=released.mirrored)
+            return Heard(same, self._place_of(released))
         async with self._tarballs:
             data = await asyncio.to_thread(self._cache.tarball, digest)
             if data is None:

@@ -162,8 +162,12 @@ class _Face:
         )
         out += source_block(finding, paint, self._width, note=finding.fingerprint)
         gutter = " " * len(str(finding.location.line or ""))
-        for related in finding.related:
+        shown = finding.related if self._verbose else finding.related[:_FULL_PER_RULE]
+        for related in shown:
             out += self._point(gutter, "note", f"{printable(related.text)} ({position(related.location)})")
+        if len(finding.related) > len(shown):
+            more = len(finding.related) - len(shown)
+            out += self._point(gutter, "note", f"and {plural(more, 'more place')} (-v lists them)")
         if finding.remedy:
             out += self._point(gutter, "help", printable(finding.remedy))
         if finding.edits:

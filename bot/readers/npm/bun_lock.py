@@ -16,7 +16,7 @@ from __future__ import annotations
 from bot.errors import ReadError
 from bot.facts.lock import Importer, Lock, LockedDependency, LockEntry, Source
 from bot.names import join
-from bot.readers.npm.lock_text import MAX_DEPTH, as_text, directory_of, lock_text, mapping, strings
+from bot.readers.npm.lock_text import as_text, commented_json, directory_of, lock_text, mapping, strings
 
 __all__ = ["read_bun_binary_lock", "read_bun_lock"]
 
@@ -36,8 +36,8 @@ def read_bun_binary_lock(path: str, data: bytes) -> Lock:
 
 def read_bun_lock(path: str, data: bytes) -> Lock:
     """A lock from the bytes of a ``bun.lock`` at ``path``. Raises `ReadError`."""
-    document = _decode(lock_text(data))
-    if type(document) is not dict or "lockfileVersion" not in document:
+    document = commented_json(lock_text(data), "bun.lock")
+    if "lockfileVersion" not in document:
         raise ReadError("malformed", "this is no bun.lock: it has no `lockfileVersion`", line=1)
     version = document["lockfileVersion"]
     if isinstance(version, bool) or version not in (0, 1, 2, 3):
@@ -67,20 +67,6 @@ def read_bun_lock(path: str, data: bytes) -> Lock:
         patched=tuple(strings(document.get("patchedDependencies"))),
         catalogs=_catalogs(document),
     )
-
-
-def _decode(text: str) -> object:
-    import pyjson5
-
-    try:
-        return pyjson5.decode(text, maxdepth=MAX_DEPTH)
-    except pyjson5.Json5NestingTooDeep:
-        raise ReadError("too-deep", f"bun.lock nests deeper than {MAX_DEPTH} levels") from None
-    except RecursionError:
-        raise ReadError("too-deep", f"bun.lock nests deeper than {MAX_DEPTH} levels") from None
-    except (pyjson5.Json5DecoderException, ValueError, OverflowError) as error:
-        message = str(error.args[0]) if error.args else "not JSON"
-        raise ReadError("malformed", f"no bun.lock: {message[:200]}") from None
 
 
 def _importer(directory: str, folder: str, value: object, packages: dict[str, object]) -> Importer | None:

@@ -15,6 +15,7 @@ __all__ = [
     "MAX_DEPTH",
     "alias_of",
     "as_text",
+    "commented_json",
     "directory_of",
     "lock_text",
     "mapping",
@@ -83,6 +84,22 @@ def strings(value: object) -> dict[str, str]:
     else:
         return value  # the usual case costs no copy
     return {name: text for name, item in mapping(value).items() if (text := as_text(item)) is not None}
+
+
+def commented_json(text: str, what: str) -> dict[str, object]:
+    """An object in JSON with comments and trailing commas. Raises `ReadError` (``malformed``, ``too-deep``)."""
+    import pyjson5
+
+    try:
+        value = pyjson5.decode(text, maxdepth=MAX_DEPTH)
+    except (pyjson5.Json5NestingTooDeep, RecursionError):
+        raise ReadError("too-deep", f"{what} nests deeper than {MAX_DEPTH} levels") from None
+    except (pyjson5.Json5DecoderException, ValueError, OverflowError) as error:
+        message = str(error.args[0]) if error.args else "not JSON"
+        raise ReadError("malformed", f"no {what}: {message[:200]}") from None
+    if type(value) is not dict:
+        raise ReadError("malformed", f"no {what}: it is no object", line=1)
+    return mapping(value)
 
 
 def bounded_brackets(text: str) -> None:

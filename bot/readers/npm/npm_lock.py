@@ -3,13 +3,14 @@
 The format is npm's own documentation of package-lock.json. Versions 2 and 3 list every folder of
 ``node_modules`` by its location under ``packages``; version 1 nests ``dependencies`` the way they are nested on
 disk. Both give entries whose key is the location (``node_modules/a/node_modules/b``), so that
-whoever resolves through a lock does not care which it was.
+whoever resolves through a lock does not care which it was. Where both are there, npm 7 and later read ``packages``
+alone, whatever number the file carries, and npm 6 reads ``dependencies`` alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
@@ -87,13 +88,14 @@ def read_npm_lock(path: str, data: bytes) -> Lock:
             line = raw.count(b"\n", 0, int(found[1])) + 1 if found else None
             raise
         version = _version(head)
-        packages = _PACKAGES.decode(head.packages) if head.packages and version >= 2 else None
-        if packages is not None:
-            return _read_packages(path, version, head, packages)
-        if version == 3:
+        packages = _PACKAGES.decode(head.packages) if head.packages else None
+        if packages is None and version == 3:
             raise ReadError("malformed", "the lockfile has no `packages`", line=1)
-        tree = _TREE.decode(head.dependencies) if head.dependencies else None
-        return _read_tree(path, version, head, tree or {})
+        tree = (_TREE.decode(head.dependencies) if head.dependencies else None) or {}
+        if packages is None:
+            return _read_tree(path, version, head, tree)
+        lock = _read_packages(path, max(version, 2), head, packages)
+        return msgspec.structs.replace(lock, older=tuple(_older(lock, tree, packages))) if tree else lock
     except RecursionError:
         raise ReadError("too-deep", f"the lockfile nests deeper than {MAX_DEPTH} levels") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -300,9 +302,65 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _read_tree(path: str, version: int, head: _Head, tree: dict[str, _V1]) -> Lock:
-    directory = directory_of(path)
-    entries: list[LockEntry] = []
-    # Depth first, in the order of the file: (location of the parent, pointer to its dependencies, them).
+    return Lock(
+        path=path,
+        directory=directory_of(path),
+        format="npm",
+        version=str(version),
+        entries=tuple(_v1_entry(*node) for node in _walk(tree, lambda location: location)),
+        importers=(Importer(directory_of(path), head.name, head.version, ()),),
+        records_importers=False,
+    )
+
+
+def _older(lock: Lock, tree: dict[str, _V1], packages: dict[str, _Package]) -> Iterator[LockEntry]:
+    """The entries of ``dependencies`` that say otherwise than ``packages``, where npm writes both from one tree."""
+
+    def folder(location: str) -> str:
+        package = packages.get(location)
+        return package.resolved if package is not None and package.link and type(package.resolved) is str else location
+
+    entries: dict[str, LockEntry] = {}
+    for node in _walk(tree, folder):
+        location, _, said, _ = node
+        package = packages.get(location)
+        if package is not None and _is_same(said, package):  # the usual case costs no entry
+            continue
+        entries = entries or {entry.key: entry for entry in lock.entries}
+        entry = _v1_entry(*node)
+        known = entries.get(location)
+        if known is None or _what(known) != _what(entry) or (entry.bundled and not known.bundled):
+            yield entry
+
+
+def _is_same(said: _V1, package: _Package) -> bool:
+    return (
+        said.version == package.version
+        and said.version is not None
+        and package.name is None
+        and not package.link
+        and said.resolved == package.resolved
+        and said.integrity == package.integrity
+        and (package.inBundle or said.bundled is not True)
+    )
+
+
+def _what(entry: LockEntry) -> tuple[object, ...]:
+    """What is installed. The halves write a folder differently, and only one gives the version of what comes from no registry."""
+    if entry.source is Source.REGISTRY:
+        return entry.name, entry.version, entry.resolved, entry.integrity
+    local = entry.source in (Source.PATH, Source.WORKSPACE)
+    return (local or entry.source, (entry.resolved or "").removeprefix("file:"), entry.integrity)
+
+
+# A package in a tree: where it is installed, its name there, what the tree says, and the pointer to that.
+_Node = tuple[str, str, _V1, tuple[str | int, ...]]
+
+
+def _walk(tree: dict[str, _V1], folder: Callable[[str], str]) -> Iterator[_Node]:
+    """Every package of a tree, depth first, in the order of the file. ``folder`` says where a location's own
+    ``node_modules`` are."""
+    # (location of the parent, pointer to its dependencies, them)
     stack: list[tuple[str, tuple[str | int, ...], dict[str, _V1]]] = [("", ("dependencies",), tree)]
     while stack:
         parent, pointer, children = stack.pop()
@@ -311,19 +369,9 @@ def _read_tree(path: str, version: int, head: _Head, tree: dict[str, _V1]) -> Lo
         for local, package in children.items():
             location = f"{parent}/node_modules/{local}" if parent else f"node_modules/{local}"
             here = (*pointer, local)
-            entries.append(_v1_entry(location, local, package, here))
+            yield location, local, package, here
             if package.dependencies:
-                stack.append((location, (*here, "dependencies"), package.dependencies))
-    root = Importer(directory, head.name, head.version, ())
-    return Lock(
-        path=path,
-        directory=directory,
-        format="npm",
-        version=str(version),
-        entries=tuple(entries),
-        importers=(root,),
-        records_importers=False,
-    )
+                stack.append((folder(location), (*here, "dependencies"), package.dependencies))
 
 
 def _v1_entry(location: str, local: str, package: _V1, pointer: tuple[str | int, ...]) -> LockEntry:

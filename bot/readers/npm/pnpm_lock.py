@@ -7,6 +7,8 @@ dependencies), and then the project's lock.
 
 A member that links another (``link:../b``) has no entry in the file; one is made here for each such dependency, so that
 whoever resolves through the lock meets workspaces as in every other format.
+
+Rush commits the lock of a workspace that it generates elsewhere: its importers count from there (`_installed_in`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from bot.facts.lock import Importer, Lock, LockedDependency, LockEntry, Source
 from bot.names import join
 from bot.readers.npm.lock_text import as_text, directory_of, lock_text, mapping, strings, yaml_documents
 
-__all__ = ["read_pnpm_lock"]
+__all__ = ["home_of", "read_pnpm_lock"]
 
 _FIELDS = (
     "dependencies",
@@ -62,6 +64,7 @@ class _Reader:
     def __init__(self, path: str, major: int, main: dict[str, object]) -> None:
         self.path = path
         self.directory = directory_of(path)
+        self.base = _installed_in(self.directory)
         self.major = major
         self.main = main
         self.entries: dict[str, LockEntry] = {}
@@ -69,8 +72,8 @@ class _Reader:
         self.rooted = not self.importer_values and any(
             field in main for field in ("specifiers", *_FIELDS)
         )  # a project without workspaces, before version 9
-        # Directories relative to the lock, for telling a member from another folder.
-        self.members = {_normal(name) for name in self.importer_values} | {""}
+        # For telling a member from another folder.
+        self.members = {join(self.base, name) for name in self.importer_values}
 
     def lock(self, version: str) -> Lock:
         self.packages(self.main)
@@ -80,6 +83,8 @@ class _Reader:
         if self.rooted:
             values = [(".", self.main, ())]
         importers = [found for item in values if (found := self.importer(*item)) is not None]
+        if self.base != self.directory:
+            importers = self.projects(importers)
         return Lock(
             path=self.path,
             directory=self.directory,
@@ -133,7 +138,7 @@ class _Reader:
             source, resolved = Source.GIT, f"{as_text(resolution.get('repo'))}#{as_text(resolution.get('commit'))}"
         elif kind == "directory":
             resolved = as_text(resolution.get("directory")) or ""
-            source = Source.WORKSPACE if _normal(resolved) in self.members - {""} else Source.PATH
+            source = Source.WORKSPACE if self.is_member(join(self.base, resolved)) else Source.PATH
         elif type(kind) is str:
             source = Source.UNKNOWN  # a fetcher of somebody's own, a runtime: not what the key says
             resolved = resolved or as_text(resolution.get("url")) or f"type {kind}"
@@ -203,7 +208,7 @@ class _Reader:
     # -- importers -------------------------------------------------------------------------
 
     def importer(self, folder: str, value: object, pointer: _Pointer) -> Importer | None:
-        where = join(self.directory, folder)
+        where = join(self.base, folder)
         if where is None:
             return None
         facts = mapping(value)
@@ -225,6 +230,23 @@ class _Reader:
                 found.append(LockedDependency(local, "", spec, None, (*pointer, "specifiers", local)))
         return Importer(where, None, None, tuple(found), pointer)
 
+    def is_member(self, directory: str | None) -> bool:
+        """Whether a linked folder is a member. Rush links projects of other subspaces, too, which another lock records."""
+        if directory is None or directory == self.base:
+            return False
+        return directory in self.members or self.base != self.directory
+
+    def projects(self, importers: list[Importer]) -> list[Importer]:
+        """Rush's projects: without the generated workspace's own root, which nobody commits."""
+        found = [importer for importer in importers if importer.directory != self.base]
+        if not found and any(item.name.startswith("@rush-temp/") for one in importers for item in one.dependencies):
+            raise ReadError(
+                "unsupported-format",
+                "it is Rush's lock without workspaces, which records archives of its projects and not what they declare",
+                remedy="Set useWorkspaces for pnpm in Rush's configuration, and let Rush write the lock again.",
+            )
+        return found
+
     def target(self, folder: str, local: str, spec: str | None, ref: str | None, pointer: _Pointer) -> str | None:
         """The key of the entry that an importer's dependency resolves to; made here for a link."""
         if ref is None:
@@ -233,10 +255,8 @@ class _Reader:
         if key is not None:
             return key if key in self.entries else None
         made = f"{folder}>{local}"
-        directory = join(join(self.directory, folder) or "", ref[5:])
-        base = f"{self.directory}/" if self.directory else ""
-        inside = directory is not None and f"{directory}/".startswith(base)
-        member = inside and directory is not None and directory[len(base) :] in self.members
+        directory = join(join(self.base, folder) or "", ref[5:])
+        member = directory == self.base or self.is_member(directory)
         # The file does not say what the linked folder is called, unless the specifier does: `workspace:name@*`.
         named = re.fullmatch(r"workspace:((?:@[^/@]+/)?[^/@]+)@.*", spec or "")
         name = named[1] if named is not None else local
@@ -255,8 +275,21 @@ class _Reader:
         return made
 
 
-def _normal(folder: str) -> str:
-    return "" if folder == "." else folder.removeprefix("./").rstrip("/")
+_RUSH = re.compile(r"((?:.+/)?)common/config/(?:rush|subspaces/([^/]+))")
+
+
+def _installed_in(directory: str) -> str:
+    """Where a lock in a directory is installed: for Rush in ``common/temp``, a subspace's in a folder of it."""
+    found = _RUSH.fullmatch(directory)
+    if found is None:
+        return directory
+    return f"{found[1]}common/temp/{found[2]}" if found[2] else f"{found[1]}common/temp"
+
+
+def home_of(directory: str) -> str:
+    """The directory of the workspace that a lock in ``directory`` is for: Rush's stands at ``rush.json``."""
+    found = _RUSH.fullmatch(directory)
+    return directory if found is None else found[1].rstrip("/")
 
 
 def _without_peers(key: str) -> str:

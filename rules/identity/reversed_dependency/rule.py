@@ -144,8 +144,8 @@ def _locks(repo: Repo, policy: Policy, verdict: Verdict) -> None:
     for lock in repo.locks:
         if not _serves_open_only(repo, policy, lock):
             continue
-        verdict.counts["lock entries"] += len(lock.entries)
-        for entry in lock.entries:
+        verdict.counts["lock entries"] += len(lock.every)
+        for entry in lock.every:
             named = private.get(entry.name)
             if named is None:
                 side = policy.side_of_package(PackageName.npm(entry.name))

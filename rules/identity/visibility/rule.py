@@ -50,13 +50,23 @@ def _publishable(repo: Repo, policy: Policy, root: Root, manifest: Manifest) -> 
     params = {"package": policy.text(manifest.name), "manifest": Public(manifest.path)}
     public = manifest.access == "public"
     stated = policy.side_of_root(repo.identity, root.directory, root.package) is Side.PRIVATE
+    is_private = (
+        "{package} is private by policy" if stated else "{package} counts as private, since no open pattern matches it"
+    )
+    remedy = 'Add "private": true to {manifest}'
+    if not stated:
+        # Two words "private" meet here: the side, and what npm reads.
+        remedy += "; if it is open, say so" + (" with --open {package}" if policy.assumed else " in [open] packages")
     return Hit(
         place=Place(manifest.path, ("publishConfig", "access")) if public else Place(manifest.path, ("name",)),
         subject="publishable",
-        message="{package} is private and publishes itself publicly"
-        if public
-        else "{package} is private and could be published",
-        remedy='Add "private": true to {manifest}.',
+        message=is_private
+        + (
+            " and publishes itself publicly"
+            if public
+            else ', and its manifest has no "private": true: `npm publish` would publish it'
+        ),
+        remedy=remedy + ".",
         params=params,
         # What policy only left unmatched is perhaps no product at all.
         severity=None if stated else Severity.WARNING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.model import Evidence, Hit, Place, Severity, Verdict
+from bot.names import compile_pattern
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
 from bot.rule import AskWaiverUse, Known, Rule, RuleSide, WaiverUse
@@ -15,8 +16,10 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Every waiver has a reason, an owner and a day on which it ends, and covers something."""
     verdict = Verdict(counts={"waivers": len(policy.tables.waiver)})
     for index, waiver in enumerate(policy.tables.waiver):
+        if index in policy.leaving:
+            continue
         place = policy.places.get(f"waiver.{index}", Place("ringfence.toml"))
-        found = _trouble(index, waiver, place, policy, known)
+        found = _trouble(index, waiver, place, repo, policy, known)
         if found is not None:
             message, remedy = found
             params = _params(waiver, policy)
@@ -35,7 +38,9 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     return verdict
 
 
-def _trouble(index: int, waiver: Waiver, place: Place, policy: Policy, known: Known) -> tuple[str, str] | None:
+def _trouble(
+    index: int, waiver: Waiver, place: Place, repo: Repo, policy: Policy, known: Known
+) -> tuple[str, str] | None:
     missing = [
         name
         for name, value in (
@@ -48,7 +53,7 @@ def _trouble(index: int, waiver: Waiver, place: Place, policy: Policy, known: Kn
     if missing:
         return (
             f"the waiver for {{rule}} lacks {' and '.join(missing)}, so it does not count",
-            "Write it down, or delete the waiver.",
+            f"Write {'it' if len(missing) == 1 else 'them'} down, or delete the waiver.",
         )
     if waiver.expires is not None and waiver.expires < policy.today:
         return (
@@ -65,13 +70,27 @@ def _trouble(index: int, waiver: Waiver, place: Place, policy: Policy, known: Kn
     if place.path == "ringfence.toml":
         use = known(AskWaiverUse(index))
         if isinstance(use, WaiverUse) and use.judged and not use.matched:
+            if waiver.path is not None and not _is_somewhere(repo, waiver.path):
+                folder = _is_somewhere(repo, f"{waiver.path}/**")
+                return (
+                    "the waiver for {rule} speaks of {path}, and no file here is called so",
+                    "Write {path}/** for what lies in that folder."
+                    if folder
+                    else "Correct the path, or delete the waiver.",
+                )
             return "the waiver for {rule} covers nothing any more", "Delete it."
     return None
+
+
+def _is_somewhere(repo: Repo, pattern: str) -> bool:
+    wanted = compile_pattern(pattern)
+    return any(wanted.match(path) is not None for path in repo.paths)
 
 
 def _params(waiver: Waiver, policy: Policy) -> dict[str, Text]:
     return {
         "rule": Public(waiver.rule),
+        "path": policy.text(waiver.path or "everything"),
         "expires": Public(str(waiver.expires)),
         "longest": Public(str(policy.tables.gate.waiver_days_max)),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from bot.facts.lock import Lock
@@ -180,46 +181,31 @@ def _of_root(repo: Repo, lock: Lock) -> tuple[list[Override], Mapping[str, Mappi
 
 
 def _hits(lock: Lock, found: list[Drift], policy: Policy) -> list[Hit]:
-    by_kind: dict[str, list[Drift]] = {}
-    hits: list[Hit] = []
-    for item in found:
-        if item.refused:
-            hits.append(_hit(lock, item, [], policy))
-        else:
-            by_kind.setdefault(item.what, []).append(item)
-    for group in by_kind.values():
-        if len(group) >= _SHARED:
-            hits.append(_hit(lock, group[0], group[1:], policy))
-        else:
-            hits += [_hit(lock, item, [], policy) for item in group]
-    return hits
+    accepted = Counter(item.what for item in found if not item.refused)
+    return [_hit(lock, item, policy, shared=not item.refused and accepted[item.what] >= _SHARED) for item in found]
 
 
-def _hit(lock: Lock, item: Drift, others: list[Drift], policy: Policy) -> Hit:
+def _hit(lock: Lock, item: Drift, policy: Policy, *, shared: bool) -> Hit:
     params: dict[str, Text] = {
         "package": policy.text(item.package),
         "wanted": policy.text(item.wanted or "nothing"),
         "found": policy.text(item.found or "nothing"),
         "lock": Public(lock.path),
-        "count": Public(str(len(others))),
     }
     gone = item.what == "member-stale"  # its manifest is not there: nothing can point at it
-    message = _MESSAGES[item.what]
-    if others:
-        message += "; {count} more are alike"
     remedy = "Run the package manager's install and commit {lock}."
     remedy += " A frozen install refuses this." if item.refused else " A frozen install accepts it all the same."
     place = item.lock if gone else item.manifest
     return Hit(
         place=place,
-        subject=f"{item.what} {item.package}" if not others else f"{item.what} (shared)",
-        package=f"npm:{item.package}" if item.what not in ("member-stale", "member-missing") and not others else "",
-        message=message,
+        subject=f"{item.what} {item.package}",
+        package=f"npm:{item.package}" if item.what not in ("member-stale", "member-missing") else "",
+        message=_MESSAGES[item.what],
         remedy=remedy,
         params=params,
         severity=None if item.refused else Severity.WARNING,
-        related=((("in the lock", item.lock),) if place is not item.lock and item.lock.pointer else ())
-        + tuple(("the same here", other.lock if gone else other.manifest) for other in others),
+        related=(("in the lock", item.lock),) if place is not item.lock and item.lock.pointer else (),
+        fold=f"{item.what} in {lock.path}" if shared else "",
         evidence=(
             Evidence(
                 kind="declaration",

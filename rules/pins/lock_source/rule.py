@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import unquote
 
@@ -33,13 +34,18 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         return name in names or repo.is_open(policy, PackageName.npm(name))
 
     for lock, manifests in _judged_locks(repo, policy):
-        counts["lock entries"] += len(lock.entries)
+        counts["lock entries"] += len(lock.every)
         asked: _Asked | None = None
-        for entry in lock.entries:
+        for entry in lock.every:
             if entry.name not in names:
                 continue
             counts["open"] += 1
-            if entry.source is Source.REGISTRY or entry.source is Source.PATCH:
+            outcome: str
+            hit: Hit | None
+            bundler = _bundler(lock, entry) if entry.bundled else None
+            if bundler is not None and not is_open(bundler.name):
+                outcome, hit = "failed", _packed_hit(policy, lock, entry, bundler)
+            elif entry.source is Source.REGISTRY or entry.source is Source.PATCH:
                 outcome, hit = _against_registry(lock, entry, policy, known, problems)
             else:
                 asked = asked or _Asked(repo, policy, lock, manifests)
@@ -76,7 +82,7 @@ def _judged_locks(repo: Repo, policy: Policy) -> Iterator[tuple[Lock, list[Manif
 
 
 class _Asked:
-    """What the manifests of a lock ask for: ``pinned`` are the names that a private manifest pins to a version."""
+    """What the manifests of a lock ask for: ``pinned`` are the keys of entries that a private manifest pins to a version."""
 
     def __init__(self, repo: Repo, policy: Policy, lock: Lock, manifests: list[Manifest]) -> None:
         self.pinned: set[str] = set()
@@ -87,10 +93,14 @@ class _Asked:
                 continue
             private = repo.side_of(policy, manifest.path) is Side.PRIVATE
             for declaration in manifest.declarations:
-                if private and declaration.kind is Kind.EXACT:
-                    self.pinned.add(declaration.local)
-                if door(repo, policy, manifest, declaration) is not None:
-                    reached = resolve(lock, manifest.directory, manifest.name, declaration.local, declaration)
+                pinned = private and declaration.kind is Kind.EXACT
+                through = door(repo, policy, manifest, declaration) is not None
+                if not pinned and not through:
+                    continue
+                reached = resolve(lock, manifest.directory, manifest.name, declaration.local, declaration)
+                if pinned and reached is not None:
+                    self.pinned.add(reached.key)
+                if through:
                     if reached is not None:
                         self._keys.add(reached.key)
                     else:
@@ -107,7 +117,7 @@ class _Asked:
 
 def _foreign(lock: Lock, is_open: Callable[[str], bool]) -> Iterator[tuple[str, LockEntry, Place]]:
     """Open names that a lock has answered by another package, which is not open: the name, that package, the place."""
-    for entry in lock.entries:
+    for entry in lock.every:
         names: Iterable[str] = () if entry.alias is None else (entry.alias,)
         if "," in entry.key and lock.format.startswith("yarn"):
             from bot.readers.npm.yarn_v1 import descriptors, local_name
@@ -133,6 +143,18 @@ def _foreign(lock: Lock, is_open: Callable[[str], bool]) -> Iterator[tuple[str, 
             found = entries.get(key)
             if found is not None and found.name != name and is_open(name) and not is_open(found.name):
                 yield name, found, lock.place(entry)
+
+
+def _bundler(lock: Lock, entry: LockEntry) -> LockEntry | None:
+    """The package whose tarball an npm entry comes in; None where a package root packs it for others to install."""
+    entries = index(lock).entries | {older.key: older for older in lock.older}
+    above = entry
+    while above.bundled:
+        outer = entries.get(above.key.rpartition("/node_modules/")[0])
+        if outer is None:
+            return None
+        above = outer
+    return above
 
 
 def _against_registry(
@@ -188,21 +210,26 @@ def _against_registry(
                 "Install it from the registry, so that the lock records its integrity.",
                 answer,
             )
-        if host and entry.resolved != answer.tarball and _is_other_archive(entry.resolved, entry.name):
+        if host and entry.resolved != answer.tarball and _is_other_archive(entry.resolved, entry.name, entry.version):
             return "failed", _hit(
                 lock,
                 entry,
-                "{package}@{version} is locked to another package's archive ({resolved}), with no integrity to compare",
+                "{package}@{version} is locked to another archive ({resolved}), with no integrity to compare",
                 "Install it from the registry, so that the lock records its integrity.",
                 answer,
             )
     return "listed", None
 
 
-def _is_other_archive(url: str, name: str) -> bool:
-    """Whether an archive's address names another package; one that names none may be anybody's."""
+def _is_other_archive(url: str, name: str, version: str) -> bool:
+    """Whether an archive's address names another package or version; one that names none may be anybody's."""
     path = unquote(url.partition("?")[0].partition("#")[0])
-    return path.endswith(".tgz") and "/-/" in path and f"/{name}/-/" not in path
+    if not path.endswith(".tgz") or "/-/" not in path:
+        return False
+    bare = name.rpartition("/")[2]
+    # A version's build metadata is in no archive's name.
+    files = {f"{bare}-{said}.tgz" for said in (version, version.partition("+")[0])}
+    return f"/{name}/-/" not in path or path.rpartition("/")[2] not in files
 
 
 def _hosts(policy: Policy, answer: Released) -> set[str]:
@@ -213,31 +240,41 @@ def _hosts(policy: Policy, answer: Released) -> set[str]:
     return {registry_host(url) for url in urls} - {""}
 
 
+# How package managers read an integrity (https://github.com/npm/ssri), white space being JavaScript's.
+_SPACE = re.compile("[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+")
+_DIGEST = re.compile(r"([a-z0-9]+)-([^?]+)(?:\?.*)?")
+# From the strongest (`DEFAULT_PRIORITY`).
+_STRENGTH = ("sha512", "sha384", "sha256", "sha224", "sha1", "whirlpool", "md5")
+
+
 def _same_integrity(locked: str | None, answer: Released) -> bool | None:
-    """True or False where the two can be compared, None where they share no algorithm."""
+    """True or False where the two can be compared, None where the registry does not offer the algorithm that counts.
+
+    A package manager checks the strongest algorithm in the lock alone, and takes any one of its digests: each has to be
+    the registry's.
+    """
     if not locked:
         return None
     if locked.startswith("sha512-") and locked in (answer.integrity or "").split():
         return True  # as nearly all are: the strongest algorithm, and the same digest
-    registry: dict[str, set[str]] = {}
-    for token in (answer.integrity or "").split():
-        algorithm, _, digest = token.partition("-")
-        registry.setdefault(algorithm, set()).add(digest.partition("?")[0])
-    if answer.shasum:
-        try:
-            sha1 = base64.b64encode(bytes.fromhex(answer.shasum)).decode()
-        except ValueError:
-            sha1 = ""
+    registry = _digests(answer.integrity or "")
+    if answer.shasum and re.fullmatch(r"[0-9a-fA-F]{40}", answer.shasum):
+        sha1 = base64.b64encode(bytes.fromhex(answer.shasum)).decode()
         registry.setdefault("sha1", set()).add(sha1)
-    compared: bool | None = None
-    for algorithm in ("sha512", "sha384", "sha256", "sha1"):
-        ours = {t.partition("-")[2].partition("?")[0] for t in locked.split() if t.startswith(algorithm + "-")}
-        theirs = registry.get(algorithm)
-        if ours and theirs:
-            # A package manager checks the strongest algorithm that both sides know.
-            compared = bool(ours & theirs)
-            break
-    return compared
+    ours = _digests(locked)
+    for algorithm in _STRENGTH:
+        if algorithm in ours:
+            return ours[algorithm] <= registry[algorithm] if algorithm in registry else None
+    return None
+
+
+def _digests(integrity: str) -> dict[str, set[str]]:
+    """Algorithm -> the digests, in base64, that an integrity names under it."""
+    found: dict[str, set[str]] = {}
+    for token in _SPACE.split(integrity):
+        if (parts := _DIGEST.fullmatch(token)) is not None:
+            found.setdefault(parts[1], set()).add(parts[2])
+    return found
 
 
 def _elsewhere(lock: Lock, entry: LockEntry, asked: _Asked, problems: dict[str, NotChecked]) -> tuple[str, Hit | None]:
@@ -250,7 +287,7 @@ def _elsewhere(lock: Lock, entry: LockEntry, asked: _Asked, problems: dict[str, 
         return "failed", None
     if entry.source is Source.WORKSPACE:
         # What a private member pins as a version and gets from the workspace was never installed as released.
-        if not names & asked.pinned:
+        if entry.key not in asked.pinned:
             return "linked", None
         return "failed", _hit(
             lock,
@@ -292,6 +329,29 @@ def _foreign_hit(policy: Policy, name: str, entry: LockEntry, place: Place) -> H
         remedy="Find what asks for {other} under this name, and pin a released version of {package} itself.",
         params=params,
         evidence=(Evidence(kind="lock", text="the lock answers {package} with {other}", params=params, place=place),),
+    )
+
+
+def _packed_hit(policy: Policy, lock: Lock, entry: LockEntry, bundler: LockEntry) -> Hit:
+    params: dict[str, Text] = {
+        "package": Public(entry.name),
+        "version": Public(entry.version or "?"),
+        "other": policy.text(bundler.name),
+    }
+    place = lock.place(entry)
+    return Hit(
+        place=place,
+        subject=f"{entry.key} {entry.version or ''} in {bundler.name}@{bundler.version or ''}",
+        package=f"npm:{entry.name}",
+        message="{package}@{version} comes packed inside {other}, not from the registry",
+        remedy="Use a release of {other} that declares {package} instead of packing it, or do without.",
+        params=params,
+        evidence=(
+            Evidence(
+                kind="lock", text="the lock says that {package} is in the bundle of {other}", params=params, place=place
+            ),
+            Evidence(kind="lock", text="{other} is locked here", params=params, place=lock.place(bundler)),
+        ),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bot.facts.manifest import Declaration, Kind, Manifest
-from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
+from bot.link.locks import home_of
+from bot.model import Evidence, Hit, Place, Severity, Verdict
 from bot.names import PackageName
 from bot.policy import Policy, Side
 from bot.repo import Repo
@@ -20,7 +21,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Every private manifest that asks for an open package must be governed by a lockfile."""
     verdict = Verdict(counts={"manifests": 0})
     # A lock that could not be read is there all the same: that it was not checked is said elsewhere.
-    unread = {path.rpartition("/")[0] for path in repo.unread_locks}
+    unread = {home_of(path.rpartition("/")[0]) for path in repo.unread_locks}
     missing: dict[str, list[tuple[Manifest, Declaration]]] = {}
     for manifest in repo.manifests:
         path = manifest.path
@@ -42,33 +43,8 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             home = root.workspace if root.directory == manifest.directory and root.workspace is not None else None
             if home not in unread:
                 missing.setdefault(manifest.directory if home is None else home, []).append((manifest, wanted[0]))
-    for directory, consumers in sorted(missing.items()):
-        elsewhere = _rush_lock(repo, directory)
-        if elsewhere is None:
-            verdict.hits.append(_hit(repo, directory, consumers))
-        else:
-            verdict.not_checked.append(
-                NotChecked(
-                    reason="unsupported-layout",
-                    subject=consumers[0][0].path,
-                    detail=f"Rush keeps one lock for all projects in {elsewhere}, which is not held against them here",
-                    remedy="Allow this in [not_checked], knowing it.",
-                    path=elsewhere,
-                )
-            )
+    verdict.hits = [_hit(repo, directory, consumers) for directory, consumers in sorted(missing.items())]
     return verdict
-
-
-def _rush_lock(repo: Repo, directory: str) -> str | None:
-    """The lock that Rush keeps for the projects below its ``rush.json``, where there is one."""
-    while True:
-        base = f"{directory}/" if directory else ""
-        lock = f"{base}common/config/rush/pnpm-lock.yaml"
-        if f"{base}rush.json" in repo.paths and lock in repo.paths:
-            return lock
-        if not directory:
-            return None
-        directory = directory.rpartition("/")[0]
 
 
 def _hit(repo: Repo, directory: str, consumers: list[tuple[Manifest, Declaration]]) -> Hit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bot.facts.manifest import Manifest
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, split_specifier
@@ -14,6 +16,9 @@ __all__ = ["RULE"]
 
 # How many import sites one finding shows.
 _SHOWN = 5
+_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+# So many manifests that lack the same package are one finding with a list.
+_SHARED = 5
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
@@ -48,7 +53,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 )
                 break
-            if parsed.at(candidate.start) is None:  # type: ignore[union-attr]
+            if parsed.of_package(candidate.start) is None:  # type: ignore[union-attr]
                 continue
             verdict.counts["confirmed"] += 1
             key = (manifest.path, local)
@@ -56,8 +61,13 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if declaration is not None:
                 rootwards.add(key)
     by_path = {manifest.path: manifest for manifest in repo.manifests}
-    for (path, local), places in sorted(undeclared.items()):
-        verdict.hits.append(_hit(by_path[path], local, places, root_only=(path, local) in rootwards))
+    alike = Counter((key[1], key in rootwards) for key in undeclared)
+    for key, places in sorted(undeclared.items()):
+        path, local = key
+        root_only = key in rootwards
+        # What many manifests lack is one trouble: the root or a preset provides it.
+        shared = alike[local, root_only] >= _SHARED
+        verdict.hits.append(_hit(by_path[path], local, places, root_only=root_only, shared=shared))
     return verdict
 
 
@@ -79,7 +89,14 @@ def _own_name(repo: Repo, path: str, local: str) -> bool:
     return any(found is not None and found.name == local for found in (manifest, root))
 
 
-def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool) -> Hit:
+def _place(manifest: Manifest) -> Place:
+    """Where it could be declared: at the first table of dependencies that there is, else at the package's name."""
+    there = {declaration.field for declaration in manifest.declarations}
+    table = next((field for field in _TABLES if field in there), None)
+    return Place(manifest.path, ("name",)) if table is None else Place(manifest.path, (table,), key=True)
+
+
+def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool, shared: bool) -> Hit:
     params = {
         "package": Public(local),
         "manifest": Public(manifest.path),
@@ -89,20 +106,21 @@ def _hit(manifest: Manifest, local: str, places: list[Place], *, root_only: bool
     if root_only:
         message += ": only the workspace root does"
     return Hit(
-        place=Place(manifest.path, ("dependencies",), key=True),
+        place=_place(manifest),
         subject=local,
         package=f"npm:{local}",
         message=message,
         remedy="Declare {package} in {manifest}, with one released version.",
         params=params,
         severity=Severity.NOTE if root_only else None,
-        related=tuple(("imported here", place) for place in places[:_SHOWN]),
+        related=() if shared else tuple(("imported here", place) for place in places[:_SHOWN]),
         evidence=(
             Evidence(kind="source", text="{package} is imported here", params=params, place=places[0]),
             Evidence(
                 kind="declaration", text="{manifest} has no such dependency", params=params, place=Place(manifest.path)
             ),
         ),
+        fold=(f"{local} in the root" if root_only else local) if shared else "",
     )
 
 

@@ -35,7 +35,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     locked: dict[tuple[PackageName, str], list[Place]] = {}
     names = repo.open_names(policy)
     for lock in repo.locks:
-        for entry in lock.entries:
+        for entry in lock.every:
             if entry.name not in names or entry.version is None or entry.source is not Source.REGISTRY:
                 continue
             verdict.counts["lock entries"] += 1

@@ -29,6 +29,8 @@ __all__ = ["RULE"]
 
 # How many public subpaths a remedy names when none fits exactly.
 _SHOWN = 6
+# A subpath that means the same in any string, query parameters and webpack's loaders included.
+_PLAIN = re.compile(r"[\w.~@/+=,()\[\]$-]+")
 _TYPESCRIPT = (".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro")
 
 
@@ -85,7 +87,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             if isinstance(parsed, Unknown):
                 problems[path] = NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
                 continue
-            confirmed = parsed.at(candidate.start)
+            confirmed = parsed.of_package(candidate.start)
             if confirmed is None:
                 continue
             verdict.counts["confirmed"] += 1
@@ -99,7 +101,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
 def _is_import(parsed: ParsedFile | Unknown | Pending, candidate: Import) -> bool:
     """Whether a parser confirms a candidate; a file that it cannot read may well hold the import."""
     if isinstance(parsed, ParsedFile):
-        return parsed.at(candidate.start) is not None
+        return parsed.of_package(candidate.start) is not None
     return isinstance(parsed, Unknown)
 
 
@@ -287,16 +289,16 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface
             else "Perhaps {better} will do: under some conditions it is the same file."
         )
         raw_is_plain = found.end - found.start == len(found.specifier.encode(errors="surrogateescape"))
-        if raw_is_plain and same is not None:
+        # The registry's word goes into a string whose quotes nobody looked at.
+        if raw_is_plain and same is not None and _PLAIN.fullmatch(same):
             edits = (Edit(place=place, old=found.specifier, new=better),)
     else:
-        offered = _offered(surface.manifest)
-        params["offered"] = Public(", ".join(offered[:_SHOWN]) + (", …" if len(offered) > _SHOWN else ""))
-        remedy = (
-            "Use what it exports ({offered}), or take the missing export into {what} first."
-            if offered
-            else ("Use its main entry, or take the missing export into {what} first.")
-        )
+        offered = _offered(surface, legal.subpath, _loading(path, found))
+        params["offered"] = Public(", ".join(local + key[1:] for key in offered[:_SHOWN]))
+        params["more"] = Public(", …" if len(offered) > _SHOWN else "")
+        params["package"] = Public(str(surface.package))
+        remedy = "Use what it exports ({offered}{more})" if offered else "Use its main entry"
+        remedy += ", or have {package} export it" + (", release that, and pin it." if surface.root is None else ".")
     return Hit(
         place=place,
         subject=found.specifier,
@@ -363,12 +365,27 @@ def _reason(legal: Legal) -> str:
     return words.get(code, f"does not resolve {legal.subpath} ({code or 'types only'})")
 
 
-def _offered(manifest: Mapping[str, object]) -> list[str]:
-    """The subpaths that a map offers, in its own order."""
-    exports = manifest.get("exports")
-    if isinstance(exports, Mapping):
-        return [key for key, target in exports.items() if isinstance(key, str) and key.startswith(".") and target]
-    return []
+def _offered(surface: _Surface, subpath: str, usage: Usage) -> list[str]:
+    """The subpaths that a stranger may use in the same way: the main entry, then those whose names are nearest."""
+    from difflib import SequenceMatcher
+
+    exports = surface.manifest.get("exports")
+    if not isinstance(exports, Mapping) or not any(key.startswith(".") for key in exports):
+        return ["."] if exports else []
+    legal = [
+        key
+        for key in exports
+        if key != "./package.json"
+        and key.startswith(".")
+        and legal_subpath(surface.manifest, key, files=None, usage=usage).legal
+    ]
+    wanted = SequenceMatcher(b=subpath)
+
+    def likeness(key: str) -> tuple[bool, float]:
+        wanted.set_seq1(key)
+        return key == ".", wanted.ratio()
+
+    return sorted(legal, key=likeness, reverse=True)
 
 
 RULE = Rule(

@@ -8,7 +8,7 @@ import msgspec
 
 from bot.facts.module import Import, ImportKind
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
-from bot.names import join
+from bot.names import join, matches_any
 from bot.policy import Policy, Side
 from bot.repo import Repo, Root
 from bot.rule import AskParsed, Known, Pending, Rule, RuleSide, Unknown
@@ -83,12 +83,14 @@ def _on_disk(specifier: str, kind: ImportKind) -> bool:
 
 
 class _Outside(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a specifier leads: ``target`` is None for a place outside the repository. ``across``: to the other side.
-    ``link`` is the symbolic link that it goes through."""
+    """Where a specifier leads: ``target`` is None for a place outside the repository. ``across``: to the other side;
+    ``doubtful`` where policy does not say that the repository's own folder is on it. ``link`` is the symbolic link that it goes
+    through."""
 
     home: Root
     target: Root | None = None
     across: bool = True
+    doubtful: bool = False
     link: str = ""
 
 
@@ -103,24 +105,42 @@ def _escape(repo: Repo, policy: Policy, path: str, specifier: str, linked: froze
     there = repo.root_of(target + "/")
     if there.directory == home.directory:
         return None
-    here_side, there_side = repo.side_of(policy, path), repo.side_of(policy, target + "/")
-    if there.directory == "":
-        # The repository's own folder holds the tooling that members share: only a side that policy states counts.
-        stated = {repo.stated_side(policy, home), repo.stated_side(policy, there)}
-        return _Outside(home=home, target=there) if stated == {Side.OPEN, Side.PRIVATE} else None
-    if home.directory == "":
-        # What stands at the top may be a product of its own; its tools and tests look into members.
-        if here_side is there_side or there_side is not Side.OPEN or _TOOLING.search(path):
-            stated = {repo.stated_side(policy, home), repo.stated_side(policy, there)}
-            return _Outside(home=home, target=there) if stated == {Side.OPEN, Side.PRIVATE} else None
+    across = repo.side_of(policy, path) is not repo.side_of(policy, target + "/")
+    if home.directory and there.directory:
+        return _Outside(home=home, target=there, across=across)
+    return _from_or_to_the_top(repo, policy, path, home, there) if across else None
+
+
+def _from_or_to_the_top(repo: Repo, policy: Policy, path: str, home: Root, there: Root) -> _Outside | None:
+    """Across the boundary, between a member and the repository's own folder. Where policy does not say what that one is, it
+    may be the product or may only hold what the members share."""
+    if {repo.stated_side(policy, home), repo.stated_side(policy, there)} == {Side.OPEN, Side.PRIVATE}:
         return _Outside(home=home, target=there)
-    return _Outside(home=home, target=there, across=here_side is not there_side)
+    if _TOOLING.search(path):
+        # A member's configuration and tests take what the top holds for them. The top's own tools look into members: fine in a
+        # repository that policy knows by package names alone, and said where it knows the members.
+        known = not home.directory and _knows_members(repo, policy)
+        return _Outside(home=home, target=there, doubtful=True) if known else None
+    product = not home.directory and repo.side_of(policy, path) is Side.PRIVATE
+    return _Outside(home=home, target=there, doubtful=not product)
+
+
+def _knows_members(repo: Repo, policy: Policy) -> bool:
+    """Whether policy speaks of members of this repository: what it leaves out counts as private on purpose."""
+    tables = policy.tables
+    patterns = (*tables.open.members, *tables.open.published, *tables.private.members)
+    return any(root.directory and matches_any(root.directory, patterns) for root in repo.roots)
 
 
 def _through(target: str, linked: frozenset[str]) -> str:
     """The tracked symbolic link that a path goes through."""
     parts = target.split("/")
     return next((above for n in range(1, len(parts) + 1) if (above := "/".join(parts[:n])) in linked), "")
+
+
+def _is_folder(specifier: str) -> bool:
+    """Whether a URL names a folder: one that ends with a slash, or with dots, is no module."""
+    return re.split(r"[?#]", specifier, maxsplit=1)[0].rpartition("/")[2] in ("", ".", "..")
 
 
 def _hit(repo: Repo, policy: Policy, path: str, found: Import, outside: _Outside) -> Hit:
@@ -147,11 +167,18 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, outside: _Outside
             if repo.side_of(policy, path) is Side.OPEN
             else "Pin a released version of {target} and import it by its name."
         )
+        if outside.doubtful:
+            severity = Severity.WARNING
+            remedy += " If the repository's own folder is open, say so in [open] repositories."
     else:
         message = "{specifier} leads from {home} into the source of {target}"
         remedy = "Declare {target} and import it by its name, through its exports."
         if policy.tables.reach.members == "loose":
             severity = Severity.WARNING
+    if found.kind is ImportKind.URL and _is_folder(found.specifier):
+        severity = Severity.NOTE
+        message += "; it names a folder, and loads nothing by itself"
+        remedy = "Look at what is read below it: that has to come from a released package, or from here."
     package = outside.target.package if outside.target else None
     return Hit(
         place=Place(path, start=found.start, end=found.end),
