@@ -15,8 +15,8 @@ from bot.facts.summary import RepoSummary
 
 __all__ = ["DOORS", "Card", "Edge", "Node", "Trouble", "cards"]
 
-# What these rules find is a way to the core that a stranger does not have. What others say of a package that is used (a range,
-# a lock that disagrees) is worth a look, and no door.
+# What these rules call an error is a way to the core that a stranger does not have. Their warnings, and what others say of a package
+# that is used (a range, a lock that disagrees), are worth a look, and no door.
 DOORS = frozenset({"deep-import", "lock-source", "path-escape", "side-door-source", "unreleased-pin"})
 
 
