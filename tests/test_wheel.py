@@ -78,7 +78,7 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     assert len(report["rules"]) >= 14
     page = _run(python, "-P", "-c", program, "explain", "deep-import", cwd=tmp_path, env=env).stdout
     assert "What it flags" in page
-    (tmp_path / "fleet").mkdir()
+    _run("git", "init", "-q", "fleet/one", cwd=tmp_path)
     page = _run(
         python, "-P", "-c", program, "audit", "fleet", "--open", "@acme/*", "--format", "html", cwd=tmp_path, env=env
     ).stdout
