@@ -248,11 +248,11 @@ class _View:
         return rows + [_Rule(rule, self._summaries.get(rule, ""), 0, 0, 0, 0, self._words(rule)) for rule in rest]
 
     def _words(self, rule: str) -> str:
-        """``1,209 lock entries``: the first of what a rule counts is what it looks at."""
+        """``1,209 lock entries``: of what a rule counts the most is what it looks at, the rest are parts."""
         judged = self._judged.get(rule)
         if not judged:
             return ""
-        label, number = next(iter(judged.items()))
+        label, number = max(judged.items(), key=lambda item: item[1])
         return f"{number:,} {label}"
 
     def _count(self, counts: Iterable[Count]) -> None:
