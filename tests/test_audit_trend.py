@@ -18,7 +18,7 @@ from tests.fleet_world import Organisation
 from tests.registry.loopback import LoopbackRegistry
 from tests.world import Repository, ringfence
 
-GRANTED = '[gate]\nrepository_may = ["waivers", "baseline"]\n'
+GRANTED = '[gate]\nrepository_may = ["baseline"]\n'
 
 
 def entries(count: int) -> str:
