@@ -18,6 +18,8 @@ __all__ = [
     "Audit",
     "AuditHead",
     "AuditSummary",
+    "BaselineSize",
+    "BaselineTrend",
     "FleetFinding",
     "NotAudited",
     "PairView",
@@ -125,6 +127,45 @@ class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
     shards: Annotated[int, Meta(description="How many shards were merged; 0 without shards.")] = 0
 
 
+class BaselineSize(msgspec.Struct, frozen=True, kw_only=True):
+    """One repository whose baseline holds findings, or held some at the last audit."""
+
+    label: str
+    size: Annotated[
+        int | None, Meta(description="Its findings today; null where it was not audited or cannot be read.")
+    ]
+    before: Annotated[int | None, Meta(description="Its findings at the last audit; null where that is not known.")] = (
+        None
+    )
+    gone: Annotated[bool, Meta(description="It is no longer among the repositories of the audit.")] = False
+    hidden: Annotated[bool, Meta(description="It is not public, and this report is.")] = False
+
+    @property
+    def change(self) -> int | None:
+        """How many more it holds (fewer: below zero); None where one side is not known."""
+        return None if self.size is None or self.before is None else self.size - self.before
+
+
+class BaselineTrend(msgspec.Struct, frozen=True, kw_only=True):
+    """The size of all baselines together, and its change since the last audit of the same repositories."""
+
+    size: Annotated[int, Meta(description="How many findings the baselines hold.")] = 0
+    holders: Annotated[int, Meta(description="In how many repositories.")] = 0
+    change: Annotated[
+        int | None,
+        Meta(
+            description="How many more than at the last audit (fewer: below zero), over the repositories that are known from both; "
+            "null where no last audit is known."
+        ),
+    ] = None
+    not_compared: Annotated[
+        int, Meta(description="Repositories whose size is not known today, or was not at the last audit.")
+    ] = 0
+    repositories: Annotated[
+        tuple[BaselineSize, ...], Meta(description="Those that hold or held findings, or of which nothing is known.")
+    ] = ()
+
+
 class AuditHead(msgspec.Struct, frozen=True, kw_only=True):
     """An audit without its repositories, which are written one after the other: there may be thousands."""
 
@@ -145,6 +186,7 @@ class AuditHead(msgspec.Struct, frozen=True, kw_only=True):
     assumed: Annotated[tuple[str, ...], Meta(description="What was assumed for want of a policy file.")] = ()
     notes: Annotated[tuple[str, ...], Meta(description="What is worth knowing about this run.")] = ()
     summary: AuditSummary
+    baseline: BaselineTrend = BaselineTrend()
     rules: Annotated[tuple[RuleTally, ...], Meta(description="Totals by rule, the most frequent first.")] = ()
     pairs: tuple[PairView, ...] = ()
     fleet: tuple[FleetFinding, ...] = ()

@@ -38,7 +38,8 @@ def shard_of(label: str, count: int) -> int:
 class ShardHead(msgspec.Struct, frozen=True, kw_only=True, tag="shard", tag_field="kind"):
     """``shard`` and ``shards`` count from 1. ``policy`` is the organisation's policy's digest, ``inventory`` the labels of all
     repositories of the audit (not of this shard alone), ``repositories`` what they are called on their forge where that is
-    known beforehand, ``complete`` the owners (host, owner) whose repositories are all among them."""
+    known beforehand, ``complete`` the owners (host, owner) whose repositories are all among them, ``scope`` what was asked
+    for, ``begun`` when, in seconds since 1970."""
 
     schema: int = SCHEMA
     version: str
@@ -49,14 +50,17 @@ class ShardHead(msgspec.Struct, frozen=True, kw_only=True, tag="shard", tag_fiel
     repositories: dict[str, str] = {}
     complete: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    scope: str = ""
+    begun: float = 0.0
 
 
 class Audited(msgspec.Struct, frozen=True, kw_only=True, tag="audited", tag_field="kind"):
-    """One repository. ``crashed``: a rule of ours failed on it."""
+    """One repository. ``baseline``: its size; None where it cannot be read. ``crashed``: a rule of ours failed on it."""
 
     facts: RepoSummary
     report: Report
     standing: Standing = Standing()
+    baseline: int | None = 0
     unchanged: bool = False
     crashed: bool = False
 

@@ -46,12 +46,13 @@ class Target(Protocol):
 
 
 class Inventory(NamedTuple):
-    """The targets of an audit. ``complete`` are owners (host, owner) all of whose repositories are among them, ``notes`` what the
+    """The targets of an audit. ``scope`` says what was asked for, the same each time; ``complete`` are owners (host, owner) all of whose repositories are among them, ``notes`` what the
     reader should know of what is not."""
 
     targets: tuple[Target, ...]
     complete: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    scope: str = ""
 
 
 class LocalTarget:
@@ -134,7 +135,9 @@ def folder_inventory(folder: Path) -> Inventory:
         )
     shown = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if len(without) > 5 else "")
     notes = (f"not under git, left alone: {shown}",) if without else ()
-    return Inventory(tuple(sorted(targets, key=lambda target: target.label)), notes=notes)
+    return Inventory(
+        tuple(sorted(targets, key=lambda target: target.label)), notes=notes, scope=f"folder {os.path.abspath(folder)}"
+    )
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -175,7 +178,7 @@ def listed_inventory(
                 f"there is no such folder: {line}, and {error.what}", where=f"{file}:{number}", remedy=error.remedy
             )
             targets[line] = BrokenTarget(line, what)
-    return Inventory(tuple(targets[label] for label in sorted(targets)))
+    return Inventory(tuple(targets[label] for label in sorted(targets)), scope=f"list {os.path.abspath(file)}")
 
 
 def _on_a_forge(line: str) -> RepoName | None:

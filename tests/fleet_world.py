@@ -108,6 +108,8 @@ def same(report: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(report))
     for key in ("seconds", "requests", "unchanged", "shards"):
         del plain["summary"][key]
+    trend = plain["baseline"]
+    trend["change"], trend["not_compared"], trend["repositories"] = None, 0, []
     for item in plain["not_audited"]:
         item["shard"] = item["remedy"] = ""
     for repository in plain["repositories"]:

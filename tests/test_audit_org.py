@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,53 @@ def test_a_repository_that_cannot_be_fetched_is_not_audited(acme: GitHubFake, po
     report = audit(policy, "--org", "acme")
     assert [item["label"] for item in report["not_audited"]] == ["127.0.0.1/acme/platform-shop"]
     assert report["code"] == 2
+
+
+def test_a_list_that_is_cut_short_is_no_audit_and_goes_on_the_next_time(
+    acme: GitHubFake, policy: Path, tmp_path: Path
+) -> None:
+    for number in range(120):
+        acme.world.repository(f"acme/void-{number:03}", None)
+    report = tmp_path / "audit.json"
+    arguments = ("audit", "--org", "acme", "--policy", policy, "--json", "-o", report)
+    acme.fail("POST /graphql", faults.rate_limited(time.time() + 3000, resource="graphql"), after=1, times=None)
+    for _ in range(2):  # a second try before the hour is over is told the same
+        done = ringfence(*arguments)
+        assert (done.code, done.out, report.exists()) == (2, "", False), "half a list is no audit"
+        assert re.search(r"127\.0\.0\.1 wants no more calls before \d\d:\d\d UTC on \d{4}-", done.err)
+        assert "Run the same again after that: what is done is kept." in done.err
+        assert "Traceback" not in done.err
+        assert not re.search("pass|clean", done.err, re.IGNORECASE)
+    shard = tmp_path / "shard.json"
+    assert ringfence("audit", "--org", "acme", "--policy", policy, "--shard", "1/1", "-o", shard).code == 2
+    assert not shard.exists()
+
+    acme.mend()
+    with acme.counted() as asked:
+        assert ringfence(*arguments).code == 1
+    pages = [call.body["variables"] for call in asked if call.path == "/graphql"]
+    assert len(pages) == 1, "the first page is not asked for again"
+    assert pages[0]["after"] is not None
+    told = json.loads(report.read_text())
+    assert len({r["label"] for r in told["repositories"]}) == told["summary"]["audited"] == 125
+    assert found(told) == [("127.0.0.1/acme/platform-shop", "floating-pin")]
+
+
+def test_a_limit_on_fetches_leaves_the_rest_not_audited_and_is_made_up_for(acme: GitHubFake, policy: Path) -> None:
+    acme.fail("GIT /acme/platform-shop.git/*", faults.rate_limited(0, status=429), times=None)
+    report = audit(policy, "--org", "acme")
+    ((label, detail),) = [(item["label"], item["detail"]) for item in report["not_audited"]]
+    assert label == "127.0.0.1/acme/platform-shop"
+    assert "wants no more fetches for now" in detail
+    assert (report["code"], report["verdict"]) == (2, "incomplete")
+    assert label not in [r["label"] for r in report["repositories"]]
+
+    acme.mend()
+    before = len(acme.calls("git"))
+    report = audit(policy, "--org", "acme")
+    assert report["not_audited"] == []
+    assert found(report) == [(label, "floating-pin")]
+    assert {call.path.split(".git")[0] for call in acme.calls("git")[before:]} == {"/acme/platform-shop"}
 
 
 @pytest.mark.parametrize(

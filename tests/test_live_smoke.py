@@ -129,7 +129,7 @@ def tree(tmp_path: Path) -> Path:
     program.parent.mkdir(parents=True)
     program.write_text(
         f"#!{sys.executable}\nimport json, pathlib, sys\n"
-        "if sys.argv[1] == 'audit': print(json.dumps({})); sys.exit(1)\n"
+        "if sys.argv[1] == 'audit' and {'--open', '--policy'} & {*sys.argv}: print(json.dumps({})); sys.exit(1)\n"
         "path = pathlib.Path(sys.argv[-1], 'package.json'); path.write_text(path.read_text().replace('^', ''))\n"
     )
     program.chmod(0o755)
@@ -156,8 +156,9 @@ def test_it_only_reads(tree: Path, hub: Hub) -> None:
 
 def test_it_sees_a_tag_that_moved(tree: Path, hub: Hub) -> None:
     hub.moved = True
-    done = smoke(tree, hub, "acme")
+    done = smoke(tree, hub, "acme", "--policy", "acme.toml")
     assert done.returncode == 1
+    assert "ok     an audit of the organisation" in done.stdout
     assert "FAILED actions/checkout@" in done.stdout
 
 

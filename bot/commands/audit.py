@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bot.commands.auditing import Merged
     from bot.commands.common import Options
     from bot.targets import Inventory
+    from bot.trend import Previous
 
 __all__ = ["audit"]
 
@@ -82,6 +83,12 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="Leave private names and repositories out (the default where $CI is set).",
         ),
+        click.option(
+            "--previous",
+            type=click.Path(path_type=Path),
+            metavar="AUDIT.json",
+            help="The last audit's JSON report, to hold baselines against (default: what the cache remembers).",
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Show every finding, and how much every fleet rule judged."),
     ]
     for option in reversed(options):
@@ -142,6 +149,7 @@ def run_(
     output: Path | None,
     format_: str,
     as_json: bool,
+    previous: Path | None,
     verbose: bool,
     **given: Any,
 ) -> int:
@@ -159,6 +167,7 @@ def run_(
 
     began = time.monotonic()
     options = _options(folder, **given)
+    last = _last(previous)
     part = _part(shard)
     if part is not None and output is None:
         raise click.UsageError("--shard needs --output FILE: what it finds is for `ringfence audit merge`.")
@@ -172,7 +181,8 @@ def run_(
     with tempfile.TemporaryDirectory(prefix="ringfence-") as scratch:
         whole = Path(scratch) / "audit.json"
         audit_shard(options, inventory, whole, jobs=jobs)
-        return _show(merge([whole], options, shards=False, began=began), options, format_, output, verbose=verbose)
+        merged = merge([whole], options, shards=False, began=began, last=last)
+        return _show(merged, options, format_, output, verbose=verbose)
 
 
 @audit.command(
@@ -191,6 +201,7 @@ def merge_(
     output: Path | None,
     format_: str,
     as_json: bool,
+    previous: Path | None,
     verbose: bool,
     **given: Any,
 ) -> int:
@@ -205,7 +216,8 @@ def merge_(
     began = time.monotonic()
     options = _options(None, **given)
     format_ = _format("json" if as_json else format_, output)
-    return _show(merge(shards, options, shards=True, began=began), options, format_, output, verbose=verbose)
+    merged = merge(shards, options, shards=True, began=began, last=_last(previous))
+    return _show(merged, options, format_, output, verbose=verbose)
 
 
 @audit.command(
@@ -290,6 +302,14 @@ def _inventory(
         raise click.UsageError("--org without a name needs --policy FILE, which names the organisations.")
     policy = organisation_policy(options)[0] if "" in organisations else None
     return forges.organisations(owners_of(organisations, policy))
+
+
+def _last(report: Path | None) -> Previous | None:
+    if report is None:
+        return None
+    from bot.trend import previous
+
+    return previous(report)
 
 
 def _part(shard: str | None) -> tuple[int, int] | None:

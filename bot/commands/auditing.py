@@ -17,6 +17,7 @@ from bot import __version__
 from bot.audit_report import (
     AuditHead,
     AuditSummary,
+    BaselineTrend,
     FleetFinding,
     NotAudited,
     PairView,
@@ -43,7 +44,7 @@ from bot.commands.common import (
 )
 from bot.engine import Places, Renderer, located
 from bot.errors import RingfenceError, debugging
-from bot.factcache import FactCache, reader_version
+from bot.factcache import FactCache, cache_directory, reader_version
 from bot.facts.summary import RepoSummary
 from bot.fleet import Fleet, FleetRule, is_hidden
 from bot.fleet_engine import Standing, findings_of, judge_fleet, pair_views
@@ -72,6 +73,7 @@ from bot.sources.remembered import Remembered
 from bot.summarise import summarise
 from bot.targets import Inventory, Target
 from bot.text import redact
+from bot.trend import LastSizes, Previous, trend
 
 __all__ = ["Merged", "audit_shard", "merge", "organisation_policy"]
 
@@ -118,6 +120,8 @@ def audit_shard(
                 repositories={t.label: t.info.name for t in inventory.targets if t.info is not None},
                 complete=inventory.complete,
                 notes=inventory.notes,
+                scope=inventory.scope,
+                begun=time.time(),
             )
         )
         if jobs == 1:
@@ -280,6 +284,7 @@ class _Worker:
             facts=facts,
             report=msgspec.structs.replace(report, repository=facts.repository or target.label),
             standing=Standing.of(policy, FLEET),
+            baseline=None if unread else measured.baseline,
             unchanged=isinstance(source, Remembered) and source.unchanged,
             crashed=judgement.judged.crashed or bool(renderer.crashes),
         )
@@ -368,6 +373,7 @@ class _Row(NamedTuple):
     verdict: str
     summary: Summary
     rules: Mapping[str, Mapping[str, int]]
+    baseline: int | None
     unchanged: bool
     crashed: bool
     path: Path
@@ -385,6 +391,8 @@ class _Read:
     complete: set[tuple[str, str]] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
     shards: int = 0
+    scope: str = ""
+    began: list[float] = field(default_factory=list)  # each shard, in seconds since 1970
     states: dict[int, tuple[str, str]] = field(default_factory=dict)  # shard -> reason, detail where it is not whole
 
 
@@ -397,9 +405,11 @@ class Merged:
     crashed: bool
 
 
-def merge(paths: Sequence[Path], options: Options, *, shards: bool, began: float) -> Merged:
+def merge(
+    paths: Sequence[Path], options: Options, *, shards: bool, began: float, last: Previous | None = None
+) -> Merged:
     """Judge the fleet over what shards found, and make one report. ``shards`` is false for an audit in one piece. ``began`` is a
-    time of `time.monotonic`.
+    time of `time.monotonic`. ``last`` is the audit that baselines are held against, instead of the one that the cache remembers.
 
     Whatever is missing is not audited. Raises `RingfenceError` where no file is a shard, or where they belong to
     different audits.
@@ -439,6 +449,7 @@ def merge(paths: Sequence[Path], options: Options, *, shards: bool, began: float
         assumed=policy.assumed + policy.notes,
         notes=tuple(read.notes) + notices,
         summary=AuditSummary(),
+        baseline=public.baseline(_baseline(read, not_audited, policy, options, last)),
         pairs=public.pairs(pair_views(fleet, policy)),
         fleet=tuple(item for item in found if not public.hides(item.repository)),
         not_audited=tuple(public.not_audited(item, number) for number, item in enumerate(not_audited, 1)),
@@ -515,6 +526,8 @@ def _begins(read: _Read, head: ShardHead, policy: Policy) -> bool:
             remedy="Merge the shards of one run.",
         )
     read.shards = head.shards
+    read.scope = head.scope
+    read.began.append(head.begun)
     for label in head.inventory:
         read.inventory.setdefault(label, head.repositories.get(label, ""))
     read.complete.update(head.complete)
@@ -542,6 +555,7 @@ def _row(value: Audited, path: Path, offset: int, size: int, fail_on: Severity) 
         verdict=verdict,
         summary=value.report.summary,
         rules=rules,
+        baseline=value.baseline,
         unchanged=value.unchanged,
         crashed=value.crashed,
         path=path,
@@ -600,6 +614,24 @@ def _count_fleet(read: _Read, fleet: Sequence[FleetFinding], policy: Policy, fai
             rules=rules,
             verdict="fail" if finding.severity.rank <= fail_on.rank else row.verdict,
         )
+
+
+def _baseline(
+    read: _Read, not_audited: Sequence[NotAudited], policy: Policy, options: Options, last: Previous | None
+) -> BaselineTrend:
+    """The size of baselines and its trend; the cache remembers it for the next audit."""
+    now: dict[str, int | None] = {item.label: None for item in not_audited}
+    now |= {label: row.baseline for label, row in read.rows.items()}
+    before = last.sizes if last is not None else None
+    if last is not None and last.public:
+        unnamed = {label: None for label, row in read.rows.items() if is_hidden(policy, row.facts)}
+        before = {**last.sizes, **unnamed}
+    if options.cache and read.scope:
+        memory = LastSizes(cache_directory() / "audits", read.scope)
+        if last is None:
+            before = memory.before(min(read.began))
+        memory.keep(min(read.began), max(read.began), now)
+    return trend(now, before)
 
 
 def _decides(item: FleetFinding, policy: Policy) -> bool:
@@ -725,11 +757,24 @@ class _Public:
                 shown.append(msgspec.structs.replace(pair, open=opened, private=private, uses=uses))
         return tuple(shown)
 
-    def not_audited(self, item: NotAudited, number: int) -> NotAudited:
+    def baseline(self, found: BaselineTrend) -> BaselineTrend:
+        """With numbers for names; what is not audited or gone, and not known to be open, has not even a number."""
         if not self._public:
-            return item
-        side = self._policy.side_of_repository(RepoName.parse(item.repository or item.label))
-        if self._policy.counts_as(side) is Side.OPEN:
+            return found
+        rows = []
+        for row in found.repositories:
+            if self.hides(row.label):
+                row = msgspec.structs.replace(row, label=self.label(row.label), hidden=True)
+            elif (row.gone or row.size is None) and not self._is_open(row.label):
+                row = msgspec.structs.replace(row, label="a private repository", hidden=True)
+            rows.append(row)
+        return msgspec.structs.replace(found, repositories=tuple(rows))
+
+    def _is_open(self, repository: str) -> bool:
+        return self._policy.counts_as(self._policy.side_of_repository(RepoName.parse(repository))) is Side.OPEN
+
+    def not_audited(self, item: NotAudited, number: int) -> NotAudited:
+        if not self._public or self._is_open(item.repository or item.label):
             return item
         return msgspec.structs.replace(
             item,

@@ -99,7 +99,9 @@ class Forges:
         for host, owner in asked:
             targets += [self._target(found) for found in repositories_of(self._client(host), owner, listing=listing)]
         notes = ("what a token may not see GitHub does not list: an audit is of what its token sees",)
-        return Inventory(tuple(sorted(targets, key=lambda target: target.label)), complete=asked, notes=notes)
+        scope = f"organisations {' '.join(sorted(f'{host}/{owner}'.lower() for host, owner in asked))}"
+        ordered = tuple(sorted(targets, key=lambda target: target.label))
+        return Inventory(ordered, complete=asked, notes=notes, scope=scope)
 
     def named(self, names: Sequence[RepoName]) -> dict[RepoName, Target]:
         """These repositories, a hundred a query."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bot.audit_report import AuditHead, FleetFinding, RepositoryAudit
 from bot.report.audit_terminal import summary_words
 from bot.report.escape import cell, code, prose
-from bot.report.words import decides, plural, position
+from bot.report.words import baseline_words, decides, plural, position, size_words
 
 __all__ = ["render"]
 
@@ -26,6 +26,7 @@ def render(head: AuditHead, repositories: Iterable[RepositoryAudit]) -> Iterator
     yield from _not_audited(head)
     yield from _fleet(head.fleet)
     yield from _repositories(repositories)
+    yield from _baseline(head)
     yield from _rules(head)
     yield from _footnotes(head)
 
@@ -83,6 +84,17 @@ def _repositories(repositories: Iterable[RepositoryAudit]) -> Iterator[str]:
     yield _more(rows - _ROWS)
     if clean:
         yield f"\n{plural(clean, 'repository is', 'repositories are')} clean.\n"
+
+
+def _baseline(head: AuditHead) -> Iterator[str]:
+    rows = sorted(head.baseline.repositories, key=lambda row: row.change == 0)  # what changed comes first
+    if not rows:
+        return
+    yield f"\n### Baseline\n\n{baseline_words(head.baseline)}\n\n| repository | findings | change |\n|---|---:|---|\n"
+    for row in rows[:_LISTED]:
+        size = "?" if row.size is None else f"{row.size:,}"
+        yield f"| {code(row.label, table=True)} | {size} | {size_words(row)} |\n"
+    yield _more(len(rows) - _LISTED)
 
 
 def _rules(head: AuditHead) -> Iterator[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from bot.audit_report import AuditHead, FleetFinding, NotAudited, RepositoryAudit
+from bot.audit_report import AuditHead, BaselineSize, FleetFinding, NotAudited, RepositoryAudit
 from bot.model import Finding, Severity
 from bot.report.terminal import Painter, cells, source_block, wrapped
-from bot.report.words import by_reason, decides, guarded, plural, position, worst_first
+from bot.report.words import baseline_words, by_reason, decides, guarded, plural, position, size_words, worst_first
 from bot.text import printable
 
 __all__ = ["render", "summary_words"]
@@ -16,6 +16,7 @@ __all__ = ["render", "summary_words"]
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 _VERDICTS = {"pass": "green", "fail": "red", "incomplete": "yellow"}
 _FULL = 5  # findings of a fleet rule that are told at length
+_SIZES = 20  # baselines that changed
 _NAME_MAX = 44  # columns for a repository's name
 
 
@@ -56,6 +57,7 @@ def render(
     if verbose:
         for repository in repositories():
             yield from _parts(face.details(repository))
+    yield from _parts(face.baseline(verbose))
     yield from _parts(face.rules())
     yield from _parts(face.not_checked())
     yield from _parts(face.footnotes(verbose))
@@ -219,6 +221,25 @@ class _Face:
             out += wrapped(said, self._width, rest="    ")
         return out
 
+    # -- baselines -------------------------------------------------------------------------------
+
+    def baseline(self, verbose: bool) -> list[str]:
+        """The repositories whose baseline changed, or cannot be compared; all that have one when asked."""
+        rows = [row for row in self._head.baseline.repositories if verbose or row.change != 0]
+        shown = rows if verbose else rows[:_SIZES]
+        if not shown:
+            return []
+        name = min(max(cells(printable(row.label)) for row in shown), _NAME_MAX)
+        out = [self._heading("Baseline", baseline_words(self._head.baseline))]
+        out += [self._size(row, name) for row in shown]
+        return out + ([f"  and {len(rows) - len(shown):,} more (-v shows all)"] if len(rows) > len(shown) else [])
+
+    def _size(self, row: BaselineSize, name: int) -> str:
+        label = printable(row.label)
+        label = label if cells(label) <= _NAME_MAX else "…" + label[-(_NAME_MAX - 1) :]
+        size = "?" if row.size is None else f"{row.size:,}"
+        return f"  {label}{' ' * (name - cells(label))}  {size:>6}  {size_words(row)}".rstrip()
+
     # -- totals ----------------------------------------------------------------------------------
 
     def rules(self) -> list[str]:
@@ -310,6 +331,9 @@ def summary_words(head: AuditHead) -> str:
     said += ", ".join(found) or "nothing found"
     if summary.waived:
         said += f", {summary.waived:,} waived"
+    baseline = baseline_words(head.baseline)
+    if baseline:
+        said += f"; baseline: {baseline}"
     paired = sum(bool(pair.open and pair.private) for pair in head.pairs)
     if paired:
         said += f"; {plural(paired, 'pair')}"
