@@ -33,8 +33,11 @@ class Peers:
         asked = [word for scope in scopes for word in ("-e", scope)]
         return [found, "-uuu", "-lF", *asked, "--", *files]
 
-    def oxlint(self, scopes: Sequence[str], folder: Path) -> list[str]:
-        """Deep imports by ``no-restricted-imports``: all that its patterns can say. It follows no ``exports`` map."""
+    def oxlint(self, scopes: Sequence[str], folder: Path, files: Sequence[str]) -> list[str]:
+        """Deep imports by ``no-restricted-imports``: all that its patterns can say. It follows no ``exports`` map.
+
+        Files in folders called ``dist``, which it leaves out of its own accord, are named to it one by one.
+        """
         config = folder / "oxlint.json"
         groups = [f"{scope}*/**" for scope in scopes]
         config.write_text(
@@ -48,7 +51,7 @@ class Peers:
         )
         return [
             str(self.bin / "oxlint"), "--config", str(config), "--disable-nested-config", "--no-ignore",
-            "--format", "unix", ".",
+            "--format", "unix", ".", *(path for path in files if "dist" in path.split("/")[:-1]),
         ]  # fmt: skip
 
     def dependency_cruiser(
@@ -141,7 +144,13 @@ def large_locks(cache: Path) -> Path:
     old = [*npm, "--lockfile-version", "2"]
     subprocess.run(old, cwd=target / "yarn", check=True, stdout=subprocess.DEVNULL, env=environment)
     print("yarn makes a yarn.lock of it ...", file=sys.stderr)
-    yarn = [str(cache / "peers" / "node_modules" / ".bin" / "yarn"), "import", "--ignore-scripts", "--non-interactive"]
+    yarn = [
+        str(cache / "peers" / "node_modules" / ".bin" / "yarn"),
+        "import",
+        "--ignore-scripts",
+        "--ignore-engines",
+        "--non-interactive",
+    ]
     subprocess.run(yarn, cwd=target / "yarn", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     shutil.move(target / "yarn" / "yarn.lock", target / "yarn.lock")
     shutil.rmtree(target / "yarn")

@@ -224,7 +224,7 @@ class Bench:
         }
         cruiser = _Cruiser(tools, scopes, members, work, tree, self.environment)
         if not arguments.without_peers:
-            oxlint = tools.oxlint(scopes, work)
+            oxlint = tools.oxlint(scopes, work, files)
             commands["oxlint"] = lambda: shoot(oxlint, tree, self.environment, work / "oxlint.txt")
             if arguments.cruises:
                 commands["dependency-cruiser"] = cruiser.run

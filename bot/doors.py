@@ -219,7 +219,13 @@ def packed(name: str, policy: Policy) -> str | None:
     if found is None:
         return None
     for pattern in policy.tables.open.packages:
-        scope = PackageName.parse(pattern).scope
+        package = PackageName.parse(pattern)
+        scope = package.scope
+        if not scope and package.ecosystem == "npm" and pattern[0] not in "*?":  # `*` would be every archive
+            candidate = found["stem"].lower()
+            named = compile_pattern(pattern).match(candidate) is not None
+            if named and policy.side_of_package(PackageName.npm(candidate)) is Side.OPEN:
+                return candidate
         if scope and found["stem"].lower().startswith(scope[1:].lower() + "-"):
             candidate = f"{scope}/{found['stem'][len(scope) :]}"
             if policy.side_of_package(PackageName.npm(candidate)) is Side.OPEN:

@@ -18,7 +18,7 @@ from bot.engine import Fetch, Judged, Places
 from bot.errors import ReadError
 from bot.factcache import FactCache
 from bot.facts.module import Import
-from bot.load import SOURCE_MAX, Content, Loaded, Scanned, content_kind, grammars
+from bot.load import SOURCE_MAX, UTF16, Content, Loaded, Scanned, content_kind, grammars, is_source
 from bot.model import Count, Evidence, Hit, NotChecked, NotRun, Place, Severity
 from bot.names import PackageName
 from bot.policy import Policy, Waiver
@@ -192,11 +192,12 @@ class LastRun:
             return None
         if kind is Content.DOCUMENT:
             return _Moves() if kept.documents.get(path) == _digest(data) else None
-        if len(data) > SOURCE_MAX:
+        if len(data) > SOURCE_MAX or data.startswith(UTF16):
             return None
         from bot.readers.javascript.candidates import Needles, candidates
 
-        now = candidates(data, Needles(scopes=kept.scopes, escape=depth_of(path)))
+        needles = Needles(scopes=kept.scopes, escape=depth_of(path))
+        now = candidates(data, needles) if is_source(path, data) else ()
         before = msgspec.msgpack.decode(kept.imports[path], type=tuple[Import, ...]) if path in kept.imports else ()
         if [(i.specifier, i.end - i.start) for i in now] != [(i.specifier, i.end - i.start) for i in before]:
             return None
@@ -370,8 +371,9 @@ def _listed(source: Source) -> tuple[bytes, bytes, list[str]]:
     whole = hashlib.sha256()
     oids: list[str] = []
     paths: list[str] = []
-    for path, oid, kind in source.entries():
-        whole.update(f"{path}\0{kind}\0{'' if kind == 'file' else oid}\0".encode(errors="surrogateescape"))
+    for path, oid, kind, executable in source.entries():
+        sort = f"{kind}\0{executable}" if executable else kind
+        whole.update(f"{path}\0{sort}\0{'' if kind == 'file' else oid}\0".encode(errors="surrogateescape"))
         if kind == "file":
             paths.append(path)
             oids.append(oid[: 2 * _OID] or "0" * 2 * _OID)

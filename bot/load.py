@@ -37,12 +37,14 @@ if TYPE_CHECKING:
 __all__ = [
     "SOURCE_MAX",
     "SOURCE_SUFFIXES",
+    "UTF16",
     "Content",
     "Loaded",
     "Progress",
     "Scanned",
     "content_kind",
     "grammars",
+    "is_source",
     "load",
     "parse_many",
 ]
@@ -51,7 +53,12 @@ Progress = Callable[[str, int, int], None]
 
 SOURCE_SUFFIXES = (
     ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro",
+    ".JS", ".JSX", ".MJS", ".CJS", ".TS", ".TSX", ".MTS", ".CTS",
 )  # fmt: skip
+UTF16 = (b"\xff\xfe", b"\xfe\xff")  # how a file in UTF-16 begins, to the TypeScript compiler too
+# A file without a suffix is a script where its first line says so.
+_RUN_BY = re.compile(rb"#!(?=[^\r\n]*\b(?:node|nodejs|bun|deno|tsx|ts-node|zx)\b)")
+_FIRST_LINE = 128
 SOURCE_MAX = 20 * 1024 * 1024
 _DOCUMENT_PART = 64  # manifests that a process reads in one go
 _PARSED_PART = 4  # files that a process parses in one go
@@ -95,8 +102,8 @@ def content_kind(path: str, policy: Policy) -> Content:
     """What a tracked file's bytes are read for, by its path."""
     if _installed(path) or matches_any(path, policy.tables.ignore.paths):
         return Content.NONE
-    if path.endswith(SOURCE_SUFFIXES):
-        return Content.SOURCE
+    if path.endswith(SOURCE_SUFFIXES) or "." not in _base(path):
+        return Content.SOURCE  # without a suffix it may be a script
     return Content.DOCUMENT if _is_document(path) else Content.NONE
 
 
@@ -113,6 +120,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
 
     documents: list[Entry] = []
     sources: list[Entry] = []
+    scripts: list[Entry] = []
     python = any(PackageName.parse(pattern).ecosystem == "pypi" for pattern in policy.tables.open.packages)
     for entry in entries:
         if entry.kind == "file" and entry.path.endswith(SOURCE_SUFFIXES):
@@ -128,6 +136,8 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
                 documents.append(entry)
             elif not matches_any(entry.path, ignore):
                 problems.append(_linked(entry))
+        elif "." not in name and entry.kind == "file" and (entry.executable or _in_bin(entry.path)):
+            scripts.append(entry)
         elif (_is_unread_lock(name) or (python and _is_python(name))) and not matches_any(entry.path, ignore):
             problems.append(_unsupported(entry.path, name))
     paths = {entry.path for entry in entries if entry.kind == "file"}
@@ -164,7 +174,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         links=tuple(entry.path for entry in entries if entry.kind == "link" and _is_importable(entry.path)),
     )
     # Source files need the package roots and no locks: other processes look at them while this one reads the locks.
-    found = _scan(source, sources, scanned, policy, cache, problems, progress, read_locks)
+    found = _scan(source, [*sources, *scripts], scanned, policy, cache, problems, progress, read_locks)
     bare = {m.directory for m in linked.manifests if not m.has_dependencies}
     governs = govern([m.directory for m in linked.manifests], locks, linked.roots, bare, paths)
     repo = Repo(
@@ -183,13 +193,17 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
         governs=governs,
         ghosts=_ghosts(linked.ghosts, ignore),
         sources=found,
-        files=sum(1 for entry in sources if entry.path not in left_out),
+        files=sum(1 for entry in sources if entry.path not in left_out) + sum(s.path in found for s in scripts),
     )
     if not (manifests or workspaces or locks or repo.files or problems):
         problems.append(_nothing(source, len(left_out)))
     # What policy leaves out need not be readable.
     problems = [problem for problem in problems if not problem.path or not matches_any(problem.path, ignore)]
     return Loaded(repo=repo, not_checked=tuple(problems), ignored=len(left_out), scanned=scanned)
+
+
+def _in_bin(path: str) -> bool:
+    return path.startswith("bin/") or "/bin/" in path
 
 
 def _nothing(source: Source, ignored: int) -> NotChecked:
@@ -523,10 +537,11 @@ def _scan(
     hits: dict[str, tuple[Import, ...]] = {}
     unread: dict[str, tuple[str, int]] = {}
     same: dict[str, list[str]] = {}  # of files with the same bytes only the first is read
-    for path, oid, _ in files:
+    for path, oid, _, _ in files:
         depth = depth_of(path)
         if oid:
-            key = f"{oid}{depth}"
+            # The same bytes are no script where no suffix says so, unless their first line does.
+            key = f"{oid}{depth}" if path.endswith(SOURCE_SUFFIXES) else f"{oid}{depth}#"
             if key in clean:
                 still.append(key)
                 continue
@@ -546,14 +561,20 @@ def _scan(
     order = list(unread)
 
     def look(numbers: Sequence[int]) -> bytes:
-        """What is in some files, as plain values: (number, size where it is unread or -1, candidates)."""
+        """What is in some files, as plain values: (number, size where it is unread, -1 or `_WIDE`, candidates)."""
         from bot.readers.javascript.candidates import candidates
 
-        number_of = {order[number]: number for number in numbers}
+        number_of = {order[number]: number for number in numbers if _may_be_source(source, order[number])}
         seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
         for path, data in source.read_many(number_of):
+            if not is_source(path, data or b""):
+                continue
             if data is None or len(data) > SOURCE_MAX:
                 seen.append((number_of[path], -1 if data is None else len(data), []))
+            elif data.startswith(UTF16):
+                plain = data.decode("utf-16", "replace").encode(errors="surrogatepass")
+                if candidates(plain, needles[unread[path][1]]):
+                    seen.append((number_of[path], _WIDE, []))
             elif imports := candidates(data, needles[unread[path][1]]):
                 seen.append((number_of[path], 0, [(item.specifier, item.start, item.end) for item in imports]))
         return marshal.dumps((len(numbers), seen))
@@ -570,8 +591,7 @@ def _scan(
             paths = same.get(unread[path][0], [path])
             if size:
                 skipped.add(path)
-                large = ReadError("too-large", f"a source file of {size >> 20} MB")
-                problems += [_missing(other) if size < 0 else _unread(other, large) for other in paths]
+                problems += [_unlooked(other, size) for other in paths]
             else:
                 hit = tuple(Import(text, ImportKind.CANDIDATE, start, end) for text, start, end in imports)
                 found.update(dict.fromkeys(paths, hit))
@@ -587,6 +607,29 @@ def _scan(
         cache.put_snapshot(digest, _encoded(still, hits))
     ignore = policy.tables.ignore.paths
     return {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
+
+
+def is_source(path: str, data: bytes) -> bool:
+    """Whether a file is JavaScript: its suffix says so, or its first line where it has none."""
+    return path.endswith(SOURCE_SUFFIXES) or _RUN_BY.match(data) is not None
+
+
+def _may_be_source(source: Source, path: str) -> bool:
+    """Whether a file is worth reading: where no suffix says so, its first bytes may."""
+    if path.endswith(SOURCE_SUFFIXES):
+        return True
+    head = source.head(path, _FIRST_LINE)
+    return head is None or _RUN_BY.match(head) is not None
+
+
+_WIDE = -2  # for the size of a file in UTF-16 that imports something of interest
+
+
+def _unlooked(path: str, size: int) -> NotChecked:
+    if size == _WIDE:
+        remedy = "Save it as UTF-8, or ignore the path in the policy."
+        return _unread(path, ReadError("not-utf8", "a source file in UTF-16 is not read", remedy=remedy))
+    return _missing(path) if size < 0 else _unread(path, ReadError("too-large", f"a source file of {size >> 20} MB"))
 
 
 def _needles_of(scopes: tuple[bytes, ...], depths: set[int]) -> dict[int, Needles]:
@@ -697,6 +740,8 @@ def _needles(policy: Policy, manifests: Iterable[Manifest], private: Iterable[st
     patterns = [*policy.tables.open.packages, *policy.tables.private.packages, *policy.tables.private.names]
     found = {_literal(PackageName.parse(p).name) for p in patterns if PackageName.parse(p).ecosystem == "npm"}
     found.update(private)
+    # A word of `private.names` makes a package private in whatever scope.
+    found.update(f"@*/{name}" for name in map(_literal, policy.tables.private.names) if name and "/" not in name)
     for manifest in manifests:
         for declaration in manifest.declarations:
             if (

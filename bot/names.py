@@ -129,7 +129,7 @@ class RepoName(NamedTuple):
                 text = f"{host}/{text[len(short) :]}"
         text = text.removeprefix("git+").partition("#")[0]
         scp = re.fullmatch(r"(?:[\w.-]+@)?([\w.-]+\.[\w-]+|[\w-]+):(?!//)(.+)", text)
-        if scp and "@" in text:
+        if scp and ("@" in text or "." in scp[1]):
             text = f"ssh://{scp[1]}/{scp[2]}"
         if "://" in text:
             try:
@@ -140,7 +140,7 @@ class RepoName(NamedTuple):
             path = url.path
         else:
             parts = text.split("/")
-            if len(parts) == 2:
+            if len(parts) == 2 and ":" not in parts[0]:
                 host, path = "github.com", text
             elif len(parts) >= 3 and "." in parts[0]:
                 host, path = parts[0], "/".join(parts[1:])

@@ -12,10 +12,11 @@ from bot.facts.manifest import Declaration, Manifest, PnpmWorkspace, WorkspaceGl
 from bot.facts.module import SourceFile
 from bot.facts.root import Root
 from bot.link.locks import resolve
-from bot.names import PackageName, RepoName, matches_any
+from bot.model import Place
+from bot.names import PackageName, RepoName, matches_any, split_specifier
 from bot.policy import Policy, Side
 
-__all__ = ["Pin", "Repo", "Root", "is_published"]
+__all__ = ["Pin", "Repo", "Root", "is_published", "mapped_imports"]
 
 T = TypeVar("T")
 
@@ -260,6 +261,20 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if key not in self._cache:
             self._cache[key] = make()
         return cast(T, self._cache[key])
+
+
+def mapped_imports(manifest: Manifest) -> Iterator[tuple[Place, str]]:
+    """The specifiers of other packages that a manifest's ``imports`` maps ``#names`` to, under whatever condition, with their
+    places. Not those with a ``*``: what they lead to depends on who asks."""
+    waiting: list[tuple[tuple[str | int, ...], object]] = [(("imports",), manifest.imports)]
+    while waiting:
+        pointer, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [((*pointer, key), item) for key, item in reversed(value.items())]
+        elif isinstance(value, list):
+            waiting += [((*pointer, index), item) for index, item in reversed(list(enumerate(value)))]
+        elif isinstance(value, str) and "*" not in value and split_specifier(value) is not None:
+            yield Place(manifest.path, pointer), value
 
 
 def is_published(policy: Policy, root: Root) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.names import RepoName
+from bot.sources.git import settings_of
 from tests.registry.loopback import LoopbackRegistry
 from tests.world import Repository, check, git, policy, product, ringfence, rules_of, stock
 
@@ -302,3 +304,32 @@ def test_a_pipe_gets_utf_8(shop: Repository) -> None:
     environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
     done = subprocess.run([program, "check", shop.path, "--json"], capture_output=True, env=environment, check=False)
     assert [f["location"]["path"] for f in json.loads(done.stdout)["findings"]] == ["src/ü.js"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "base", "short", "identity"),
+    [
+        ("git@github.com:acme/tool.git", "", "", "acme/tool"),
+        ("github.com:acme/tool.git", "", "", "acme/tool"),
+        ("git.acme.test:acme/tool", "", "", "git.acme.test/acme/tool"),
+        ("ssh://git@github.com/acme/tool", "", "", "acme/tool"),
+        ("gh:acme/tool", "git@github.com:", "gh:", "acme/tool"),
+        ("work/tool", "https://github.com/acme/", "work/", "acme/tool"),
+        ("gh:acme/tool", "", "", None),
+        ("../acme/tool", "", "", None),
+        ("acme/tool", "", "", None),
+        ("C:/acme/tool", "", "", None),
+    ],
+)
+def test_the_identity_is_where_git_would_fetch_from(
+    tmp_path: Path, origin: str, base: str, short: str, identity: str | None
+) -> None:
+    repository = Repository(tmp_path / "tool", {"package.json": {"name": "tool"}})
+    repository.git("remote", "add", "origin", origin)
+    if short:
+        repository.git("config", f"url.{base}.insteadOf", short)
+        repository.git("config", "url.https://example.test/.insteadOf", short[:1])  # the longer one counts
+    found = settings_of(repository.path).identity
+    assert (str(found) if found else None) == identity
+    if identity and short:
+        assert RepoName.parse(repository.git("remote", "get-url", "origin").strip()) == found

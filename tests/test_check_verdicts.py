@@ -515,3 +515,27 @@ def test_a_pattern_that_nothing_answers_to_is_said(tmp_path: Path) -> None:
     organisation = tmp_path / "org.toml"
     organisation.write_text('[open]\npackages = ["@titpap/*"]\n')
     assert check(where, "--offline", "--rule", "idle-policy", "--policy", organisation).report["findings"] == []
+
+
+def test_a_source_file_in_utf16_is_not_passed_over(shop: Repository) -> None:
+    wide = 'import "@acme/core/deep.js"\n'.encode("utf-16")
+    shop.commit({"src/wide.ts": wide, "src/other.ts": "export const a = 1\n".encode("utf-16")})
+    for _ in range(2):  # a run that remembers says it again
+        outcome = check(shop)
+        assert [(p["reason"], p["path"]) for p in outcome.report["not_checked"]] == [("not-utf8", "src/wide.ts")]
+        assert outcome.code == 2
+
+
+def test_an_executable_without_a_suffix_is_read_where_its_first_line_says_node(shop: Repository) -> None:
+    script = '#!/usr/bin/env node\nimport "@acme/core/deep.js"\n'
+    shop.commit({"tools/build": script, "tools/other": script, "tools/shell": script.replace("node", "sh")})
+    assert rules_of(check(shop).report) == []
+    for name in ("build", "shell"):
+        shop.git("update-index", "--chmod=+x", f"tools/{name}")
+    shop.git("config", "core.fileMode", "false")
+    for arguments in ((), ("--no-cache",)):
+        found = check(shop, *arguments).report["findings"]
+        assert [(f["rule"], f["location"]["path"]) for f in found] == [("deep-import", "tools/build")]
+    shop.git("commit", "-qm", "run")
+    found = check(shop, "--rev", "HEAD").report["findings"]
+    assert [(f["rule"], f["location"]["path"]) for f in found] == [("deep-import", "tools/build")]

@@ -14,6 +14,7 @@ from bot.facts.manifest import Override
 from bot.link.drift import Drift, drift, drift_of_root, stale_members
 from bot.link.locks import govern
 from bot.link.members import link_members
+from bot.link.overrides import applies
 from bot.readers.npm import lock_reader
 from bot.readers.npm.package_json import read_package_json
 from bot.readers.npm.pnpm_workspace import read_pnpm_workspace
@@ -223,3 +224,86 @@ def test_bun_spells_selectors_in_its_own_way(manifest: dict[str, object], record
     assert drift_of_root(reader("bun.lock", text.encode()), root, root.overrides, {}) == []
     empty = reader("bun.lock", b'{"lockfileVersion": 3, "workspaces": {"": {"name": "r"}}, "packages": {}}')
     assert bool(drift_of_root(empty, root, root.overrides, {})) is bool(recorded)
+
+
+# -- overrides with a range ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("selector", "spec", "applied"),
+    [
+        # Whether npm 11 (that refuses to lock where it applies to a direct dependency), pnpm 10, yarn 4 and bun 1.4 then lock 1.0.0.
+        ("<1", "^1.0.0", ()),
+        ("<1", "1.2.3", ()),
+        ("<2", "^1.0.0", ("npm", "pnpm", "bun")),
+        ("^1.0.0", "^1.0.0", ("npm", "pnpm", "yarn", "bun")),
+        ("1.2.3", "1.2.3", ("npm", "pnpm", "yarn", "bun")),
+        ("1.2.3", "^1.0.0", ("npm", "pnpm", "bun")),
+        (">=1.2", "1.2.3", ("npm", "pnpm", "bun")),
+        ("npm:^1.0.0", "^1.0.0", ("yarn", "bun")),
+        ("npm:^1.1.0", "^1.0.0", ("bun",)),
+    ],
+)
+def test_an_override_with_a_range_applies_where_the_package_manager_says(
+    selector: str, spec: str, applied: tuple[str, ...]
+) -> None:
+    manifest = read_package_json("package.json", json.dumps({"name": "r", "dependencies": {"a": spec}}).encode())
+    (declaration,) = manifest.declarations
+    for tool in ("npm11", "pnpm10", "yarn4", "bun1", "yarn1"):
+        for way in (f"a@{selector}", f"r>a@{selector}"):
+            found = applies(locked(tool), way, "a", manifest, declaration)
+            assert found is (tool.rstrip("0123456789") in applied and tool != "yarn1"), (tool, way)
+
+
+# -- members without a name ------------------------------------------------------------------------
+
+
+def test_a_member_without_a_name_is_called_as_its_folder() -> None:
+    member = read_package_json("apps/web/package.json", b'{"private": true}')
+    for name, text, drifts in (
+        ("package-lock.json", '{"lockfileVersion": 3, "packages": {"": {}, "apps/web": {}}}', 0),
+        ("package-lock.json", '{"lockfileVersion": 3, "packages": {"": {}, "apps/web": {"name": "x"}}}', 1),
+        # What yarn 4 made of this folder.
+        ("yarn.lock", _BERRY.format("web-5e973e"), 0),
+        ("yarn.lock", _BERRY.format("web-5e973f"), 1),
+        # bun takes a folder without a name for no member.
+        ("bun.lock", '{"lockfileVersion": 1, "workspaces": {"": {}}, "packages": {}}', 0),
+    ):
+        reader = lock_reader(name)
+        assert reader is not None
+        found = drift(reader(name, text.encode()), member, (), {})
+        assert [item.what for item in found] == ["member-name"] * drifts, (name, text)
+
+
+_BERRY = """__metadata:
+  version: 8
+
+"{0}@workspace:apps/web":
+  version: 0.0.0-use.local
+  resolution: "{0}@workspace:apps/web"
+  languageName: unknown
+  linkType: soft
+"""
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["a"], "a"),
+        (["a*"], "a ab abc"),
+        (["*b*"], "b ab abc"),
+        (["*", "!b"], "a c ab abc"),
+        (["!b"], "a c ab abc"),
+        (["a*", "!ab", "ab"], "a ab abc"),
+        (["a*c"], "abc"),
+    ],
+)
+def test_optional_dependencies_are_left_out_by_pattern(patterns: list[str], names: str) -> None:
+    optional = dict.fromkeys(["a", "b", "c", "ab", "abc"], "1.0.0")
+    member = read_package_json("package.json", json.dumps({"name": "r", "optionalDependencies": optional}).encode())
+    text = "lockfileVersion: '9.0'\nignoredOptionalDependencies:\n"
+    text += "".join(f"- '{pattern}'\n" for pattern in patterns) + "importers:\n  .: {}\n"
+    reader = lock_reader("pnpm-lock.yaml")
+    assert reader is not None
+    found = drift(reader("pnpm-lock.yaml", text.encode()), member, member.declarations, {})
+    assert {item.package for item in found} == set(optional) - set(names.split())

@@ -279,13 +279,13 @@ def test_errors() -> None:
 
 COSTLY = """
 import resource
-resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000, 1_200_000_000))
 from bot.errors import ReadError
 from bot.readers.javascript.imports import parse_imports
 try:
     parse_imports({path!r}, {head!r} + {piece!r} * {times} + b"import('@acme/core')")
 except ReadError as error:
-    print(error.reason, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    print(error.reason)
 """
 
 
@@ -298,9 +298,7 @@ def test_what_would_take_all_memory_is_refused_in_time(path: str, head: bytes, p
     code = COSTLY.format(path=path, head=head, piece=piece, times=8_000_000 // len(piece))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    reason, kilobytes = done.stdout.split()
-    assert reason == "too-deep"
-    assert int(kilobytes) < 800_000
+    assert done.stdout.split() == ["too-deep"]
 
 
 def test_a_large_file_is_read_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,3 +394,19 @@ def test_time_is_bounded(name: str) -> None:
             parse_imports("a" + suffix, data)
             spent.append(time.process_time() - start)
         assert spent[1] < 0.3 + 20 * spent[0], (suffix, spent)
+
+
+def test_a_name_in_any_scope() -> None:
+    needles = Needles(scopes=(b"@*/todos", b"@acme/"))
+    source = (
+        b'import "todos"; import "@a/todos/x"; import "@a/todos-like"; import "a/todos"; import "@acme/x"; '
+        b'import "@a/b/todos"; require("\\x40a/todos"); import "@a/other"; x("@a/todos"); import "@*/todos"'
+    )
+    assert [item.specifier for item in candidates(source, needles)] == [
+        "todos",
+        "@a/todos/x",
+        "@a/todos-like",
+        "@acme/x",
+        "@a/todos",
+        "@*/todos",
+    ]

@@ -117,6 +117,17 @@ def test_side_doors_that_name_no_package() -> None:
     assert [(edge.label, edge.trouble.doors) for edge in made["no package named"].edges] == [("web", 4)]
 
 
+def test_doors_within_a_repository_that_holds_the_package() -> None:
+    """A workspace that holds a product and its core."""
+    trouble = {"@acme/core": Trouble(doors=2, others=1), "@acme/x": Trouble(doors=1), "@acme/y": Trouble(others=1)}
+    nodes = [core("acme/all", "@acme/core", "@acme/x", "@acme/y", troubles=trouble)]
+    made = {card.title: card for card in cards([pair("core", opened=("acme/all",))], nodes)}
+    assert set(made) == {"core", "@acme/x"}
+    for card, doors in ((made["core"], 2), (made["@acme/x"], 1)):
+        assert [(e.label, e.within, e.uses, e.trouble.doors) for e in card.edges] == [("acme/all", True, (), doors)]
+        assert draw(card).boxes[1].meta == "within itself"
+
+
 def test_a_hidden_half_is_not_said_to_use_nothing() -> None:
     nodes = [core("acme/core", "@acme/core"), Node("private repository 1", "private", None)]
     card = only(cards([pair("core", private=("private repository 1",))], nodes))

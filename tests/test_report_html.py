@@ -16,7 +16,7 @@ import pytest
 
 from bot.audit_report import FleetFinding, NotAudited, PairView, RepositoryAudit, Use
 from bot.facts.summary import Consumed, Member, RepoSummary
-from bot.model import Location, NotChecked, NotRun, Place, RenderedEvidence
+from bot.model import Location, NotChecked, NotRun, Place, RenderedEvidence, Severity
 from tests.fleet_world import Organisation
 from tests.html_audits import audit, big, changed, finding, mixed, page, page_of, repository
 from tests.registry.loopback import LoopbackRegistry
@@ -138,6 +138,16 @@ def test_everything_of_an_audit_is_told() -> None:
     assert len(rows) == 6
 
 
+def test_a_side_door_is_what_its_rule_calls_an_error() -> None:
+    def seen(severity: Severity) -> list[str]:
+        found = finding("path-escape", severity=severity)
+        made = page(audit([repository("acme/web", "private", found, uses={"@acme/core": ("1.0.0",)})]))
+        return re.findall(r'class="badge"[^>]*>([^<]+)<', made)
+
+    assert seen(Severity.ERROR) == ["1 side door"]
+    assert seen(Severity.WARNING) == ["1 finding"]
+
+
 def test_long_lines_are_cut_around_their_place() -> None:
     line = "x" * 5000 + '"@acme/core/src/a.js"' + "y" * 5000
     place = Location(path="min.js", line=1, column=5001, end_line=1, end_column=5022)
@@ -253,7 +263,7 @@ def test_the_command_writes_one_file(acme: Organisation, tmp_path: Path) -> None
     assert "platform-hush" in text
 
 
-def test_only_this_face_loads_the_template_engine(acme: Organisation) -> None:
+def test_the_template_engine_is_loaded_where_it_is_used(acme: Organisation) -> None:
     code = "import sys; from bot.cli import run; run(sys.argv[1:]); print('jinja2' in sys.modules, file=sys.stderr)"
 
     def loaded(format_: str) -> str:

@@ -10,6 +10,7 @@ import os
 import random
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ process.stdout.write(JSON.stringify({
   satisfies: asked.pairs.map(([v, r]) => [
     semver.satisfies(v, r), semver.satisfies(v, r, { includePrerelease: true }),
   ]),
+  intersects: asked.both.map(([a, b]) => { try { return semver.intersects(a, b) } catch { return false } }),
   compare: asked.compares.map(([a, b]) => compare(a, b)),
   max: asked.lists.map(([vs, r]) => [
     semver.maxSatisfying(vs, r), semver.maxSatisfying(vs, r, { includePrerelease: true }),
@@ -239,6 +241,8 @@ def asked() -> dict[str, Any]:
         + [f" ={v}" for v in versions[-500:]]
         + ["1.2.3-a.tgz", "1.2.3-a.TAR", "1.2.3-a.tgz ", "1.2.3-atgz"],
         "pairs": pairs,
+        "both": [(a, b) for a in RANGES for b in RANGES if len(a) + len(b) < 300]
+        + [(rng.choice(ranges), rng.choice(ranges)) for _ in range(CASES)],
         "compares": [(a, b) for a in short for b in short]
         + [(rng.choice(versions), rng.choice(versions)) for _ in range(CASES // 4)],
         "lists": [([version(rng) for _ in range(8)], range_text(rng)) for _ in range(CASES // 8)],
@@ -292,6 +296,16 @@ def test_satisfies(asked: dict[str, Any], answers: dict[str, Any]) -> None:
     assert sum(plain != wide for plain, wide in answers["satisfies"]) > len(pairs) / 100
 
 
+def test_intersects(asked: dict[str, Any], answers: dict[str, Any]) -> None:
+    pairs = [(pair, their) for pair, their in zip(asked["both"], answers["intersects"], strict=True) if _is_short(pair)]
+    agree([pair for pair, _ in pairs], [their for _, their in pairs], [semver.intersects(*pair) for pair, _ in pairs])
+    assert 0.1 < sum(their for _, their in pairs) / len(pairs) < 0.9
+
+
+def _is_short(texts: Sequence[str]) -> bool:
+    return all(len(text) <= 256 for text in texts)
+
+
 def test_compare(asked: dict[str, Any], answers: dict[str, Any]) -> None:
     valid = [
         (pair, their) for pair, their in zip(asked["compares"], answers["compare"], strict=True) if their is not None
@@ -331,6 +345,7 @@ def test_hostile_text_is_answered_in_no_time(text: str) -> None:
         semver.valid_range(asked)
         semver.satisfies("1.2.3", asked, prerelease=True)
         semver.satisfies(asked, "*")
+        semver.intersects(asked, "^1.0.0")
         semver.max_satisfying([asked, "1.0.0"], asked)
         semver.compare(asked, "1.0.0")
     assert time.process_time() - start < 5

@@ -80,6 +80,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     written in the file. ``importers`` is empty for formats that record none (yarn v1, npm v1 keeps the
     root's name only). ``complete`` is false for a lock that records nothing but a header.
     ``overrides`` are those the lock records as effective (selector -> spec; pnpm, bun), ``patched`` likewise.
+    ``ignored_optional`` are the patterns of optional dependencies that were left out on purpose (pnpm).
     ``catalogs`` maps catalog name -> package -> (specifier, version).
     ``settings`` are those under which the lock was written, as text (pnpm's ``autoInstallPeers``: ``true``;
     its ``pnpmfileChecksum`` is there where a hook rewrote manifests before they were locked).
@@ -94,6 +95,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True):
     importers: tuple[Importer, ...] = ()
     records_importers: bool = True
     overrides: dict[str, str] = {}
+    ignored_optional: tuple[str, ...] = ()
     patched: tuple[str, ...] = ()
     catalogs: dict[str, dict[str, tuple[str, str]]] = {}
     settings: dict[str, str] = {}

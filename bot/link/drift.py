@@ -16,7 +16,7 @@ holds what they said):
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -25,7 +25,7 @@ import msgspec
 from bot.facts.lock import Importer, Lock, LockedDependency, LockEntry, Source
 from bot.facts.manifest import Declaration, Kind, Manifest, Override
 from bot.link.locks import dependency, index, resolve
-from bot.link.overrides import in_force, key_in_lock, readings
+from bot.link.overrides import applies, in_force, key_in_lock, readings
 from bot.model import Place
 
 __all__ = ["Drift", "What", "drift", "drift_of_root", "stale_members"]
@@ -82,6 +82,8 @@ def drift(
     """
     importer = index(lock).importers.get(manifest.directory)
     if lock.records_importers and importer is None:
+        if lock.format == "bun" and manifest.name is None and manifest.directory != lock.directory:
+            return []  # to bun a folder without a name is no member
         if not manifest.has_dependencies and manifest.name not in workspace_versions:
             return []  # a marker (`{"type": "module"}`) or a fixture that asks for nothing, no member
         return [_member(lock, manifest, None, "member-missing", manifest.name or manifest.directory, "", refused=True)]
@@ -89,9 +91,7 @@ def drift(
     if importer is not None:
         found += _identity(lock, manifest, importer)
     effective = _effective(lock, declarations)
-    overridden = {
-        target for selector, target in in_force(lock, overrides) if _reaches_direct(selector, target, manifest)
-    }
+    overridden = _overridden(lock, manifest, effective, overrides)
     if lock.format == "pnpm":
         found += _pnpm(lock, manifest, importer, effective, overridden, workspace_versions)
     elif lock.format == "yarn-v1":
@@ -103,28 +103,18 @@ def drift(
     return found
 
 
-def _reaches_direct(selector: str, target: str, manifest: Manifest) -> bool:
-    """Whether an override changes what a manifest's own dependency means.
-
-    A selector with parents (``foo>bar``, ``foo/bar``) does only where the last of them is the manifest itself.
-    """
-    selector = selector.removeprefix("**/")
-    if _is_one_name(selector, target):
-        return True
-    name = manifest.name
-    return bool(name) and any(
-        selector.startswith(f"{name}{mark}") and selector.endswith(target) for mark in (">", "/", "@")
-    )
-
-
-def _is_one_name(selector: str, target: str) -> bool:
-    """``foo`` and ``foo@>=1``; not ``foo@1>foo``: a ``>`` that follows neither a space nor an operator parts names."""
-    if not selector.startswith(target):
-        return False
-    rest = selector[len(target) :]
-    if not rest:
-        return True
-    return rest[0] == "@" and not re.search(r"[^ |@<>=]>|/", rest[1:])
+def _overridden(
+    lock: Lock, manifest: Manifest, effective: Mapping[str, Declaration], overrides: Iterable[Override]
+) -> dict[str, str]:
+    """Names of direct dependencies that an override in force gives another meaning -> what it says."""
+    found: dict[str, str] = {}
+    for selector, target, spec in in_force(lock, overrides):
+        declaration = effective.get(target)
+        if declaration is None or found.get(target) == "-":  # pnpm's word for one that is to go
+            continue
+        if applies(lock, selector, target, manifest, declaration):
+            found[target] = spec
+    return found
 
 
 def _effective(lock: Lock, declarations: Iterable[Declaration]) -> dict[str, Declaration]:
@@ -178,7 +168,8 @@ def _identity(lock: Lock, manifest: Manifest, importer: Importer) -> Iterator[Dr
     if importer.name is not None and (manifest.name or "") != importer.name:
         # npm and bun name the root for show; yarn's keys are made of the name.
         refused = not root or lock.format == "yarn-berry"
-        unnamed = manifest.name is None and root  # npm writes the folder's name for a root that has none
+        # npm writes the folder's name for a root that has none.
+        unnamed = manifest.name is None and (root or _is_made_up(lock, importer))
         if not unnamed:
             pointer = (*importer.pointer, "name") if lock.format in ("npm", "bun") else importer.pointer
             yield _member(lock, manifest, pointer, "member-name", manifest.name or "", importer.name, refused=refused)
@@ -187,6 +178,15 @@ def _identity(lock: Lock, manifest: Manifest, importer: Importer) -> Iterator[Dr
         pointer = (*importer.pointer, "version") if importer.version is not None else importer.pointer
         wanted, found = manifest.version or "", importer.version or ""
         yield _member(lock, manifest, pointer, "member-version", wanted, found, refused=False)
+
+
+def _is_made_up(lock: Lock, importer: Importer) -> bool:
+    """Whether a lock's name for a member is what the package manager makes of its folder."""
+    within = importer.directory[len(lock.directory) :].lstrip("/")
+    folder = within.rpartition("/")[2]
+    if lock.format == "yarn-berry":
+        return importer.name == f"{folder}-{hashlib.sha512(within.encode(errors='surrogateescape')).hexdigest()[:6]}"
+    return f"/{within}".endswith(f"/{importer.name}")
 
 
 def stale_members(lock: Lock, directories: Collection[str]) -> list[Drift]:
@@ -293,7 +293,7 @@ def _by_tree(
     manifest: Manifest,
     importer: Importer | None,
     effective: Mapping[str, Declaration],
-    overridden: Collection[str],
+    overridden: Mapping[str, str],
     workspace_versions: Mapping[str, str | None],
 ) -> Iterator[Drift]:
     recorded = _recorded(importer)
@@ -375,7 +375,7 @@ def _pnpm(
     manifest: Manifest,
     importer: Importer | None,
     effective: Mapping[str, Declaration],
-    overridden: Collection[str],
+    overridden: Mapping[str, str],
     workspace_versions: Mapping[str, str | None],
 ) -> Iterator[Drift]:
     recorded = {item.name: item for item in (importer.dependencies if importer else ()) if item.field not in _PNPM_OWN}
@@ -386,6 +386,8 @@ def _pnpm(
         if note is None:
             if linkless and declaration.spec.startswith("link:"):
                 continue
+            if overridden.get(local) == "-" or _is_ignored(lock, declaration):
+                continue  # left out on purpose
             yield _make(lock, "dependency-missing", declaration, None, "", refused=True)
             continue
         same = note.spec == declaration.spec or local in overridden
@@ -403,6 +405,35 @@ def _pnpm(
             yield _extra(lock, manifest, item, refused=True)
 
 
+def _is_ignored(lock: Lock, declaration: Declaration) -> bool:
+    """Whether pnpm left an optional dependency out: the last pattern that matches decides (pnpm's ``@pnpm/matcher``)."""
+    patterns = lock.ignored_optional
+    if declaration.field != "optionalDependencies" or not patterns:
+        return False
+    ignored = all(pattern.startswith("!") for pattern in patterns)
+    for pattern in patterns:
+        if _matches(pattern.removeprefix("!"), declaration.local):
+            ignored = not pattern.startswith("!")
+    return ignored
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Whether a name fits a pattern in which ``*`` stands for anything."""
+    first, *others = pattern.split("*")
+    if not others:
+        return name == pattern
+    *middle, last = others
+    if not name.startswith(first) or not name[len(first) :].endswith(last):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for part in middle:
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
 # -- yarn ------------------------------------------------------------------------------------
 
 
@@ -410,7 +441,7 @@ def _yarn_v1(
     lock: Lock,
     manifest: Manifest,
     effective: Mapping[str, Declaration],
-    overridden: Collection[str],
+    overridden: Mapping[str, str],
     workspace_versions: Mapping[str, str | None],
 ) -> Iterator[Drift]:
     from bot.readers.npm.semver import satisfies
@@ -444,7 +475,7 @@ def _yarn_berry(
     manifest: Manifest,
     importer: Importer | None,
     effective: Mapping[str, Declaration],
-    overridden: Collection[str],
+    overridden: Mapping[str, str],
     workspace_versions: Mapping[str, str | None],
 ) -> Iterator[Drift]:
     own = importer.dependencies if importer is not None else ()

@@ -217,7 +217,7 @@ def govern(
     A lock in the manifest's own directory does, unless it is a workspace member's that no install reads (see `_is_read`). One
     further up does when it records the directory as an importer, or
     when the workspace at the lock's directory claims it: a nested project that is no member (``examples/x``) is not governed by
-    the lock of the repository around it. A lock that stands elsewhere (Rush's) governs what it records and no other lock
+    the lock of the repository around it. pnpm's lock that stands elsewhere (Rush's) governs what it records and no other lock
     covers; where there is only one such lock, also what else its workspace claims.
     ``bare`` are directories whose manifest declares no dependencies (a
     ``{"type": "module"}`` marker, say): they install nothing, and share the lock of the directory around them.
@@ -230,6 +230,7 @@ def govern(
     elsewhere = {
         importer.directory: one
         for one in known_locks
+        if one.format == "pnpm"  # npm notes a folder outside that it links, and takes no notice of what that asks for
         for importer in one.importers
         if _within(one.directory, importer.directory) is None
     }

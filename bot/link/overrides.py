@@ -16,11 +16,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from bot.facts.lock import Lock
-from bot.facts.manifest import Override
+from bot.facts.manifest import Declaration, Manifest, Override
 
-__all__ = ["in_force", "key_in_lock", "readings"]
+__all__ = ["applies", "in_force", "key_in_lock", "readings"]
 
 _PNPM = re.compile(r"pnpm@\^?(\d+)")
+_PARTS = re.compile(r"[^ |@<>=]>|/")
 # The first lock of bun that can say which parent an override is for.
 _BUN_NESTED = 3
 
@@ -60,14 +61,59 @@ def _number(version: str) -> int:
     return int(head) if head.isdecimal() else 0
 
 
-def in_force(lock: Lock, overrides: Iterable[Override]) -> Iterator[tuple[str, str]]:
-    """Selector and target of the overrides that the lock was made with: what it records, or what its package manager reads."""
+def in_force(lock: Lock, overrides: Iterable[Override]) -> Iterator[tuple[str, str, str]]:
+    """Selector, target and spec of the overrides that the lock was made with: what it records, or what its package manager
+    reads."""
     if lock.format in ("pnpm", "bun"):
         from bot.readers.npm.overrides import override_target
 
-        yield from ((selector, override_target(selector)) for selector in lock.overrides)
+        yield from ((selector, override_target(selector), spec) for selector, spec in lock.overrides.items())
     else:
-        yield from ((override.selector, override.target) for override in readings(lock, overrides)[0])
+        read = readings(lock, overrides)[0]
+        yield from ((override.selector, override.target, override.spec) for override in read)
+
+
+def applies(lock: Lock, selector: str, target: str, manifest: Manifest, declaration: Declaration) -> bool:
+    """Whether an override changes what a manifest's own dependency of that name means.
+
+    A selector with parents (``foo>bar``, ``foo/bar``) does only where the last of them is the manifest itself. One with a range
+    does where the declaration's own has versions in common with it (npm, pnpm, bun), or is the same text (yarn 2 and
+    later); of what is no range, a tag say, nobody can tell. yarn 1 makes nothing of such a selector.
+    """
+    asked = _asked_of(selector.removeprefix("**/"), target, manifest)
+    if not asked:
+        return asked is not None
+    if lock.format == "yarn-v1":
+        return False
+    spec = declaration.effective
+    if lock.format == "yarn-berry":
+        return asked.removeprefix("npm:") == spec.removeprefix("npm:")
+    if lock.format == "bun":
+        asked = asked.removeprefix("npm:")
+    from bot.readers.npm.semver import intersects, valid_range
+
+    return asked == spec or not valid_range(spec) or intersects(asked, spec)
+
+
+def _asked_of(selector: str, target: str, manifest: Manifest) -> str | None:
+    """The range of the target in a selector that is for a manifest's own dependency, empty for all of them; None where it is for
+    another package's."""
+    asked = _asked(selector, target)
+    if asked is None and manifest.name and selector.startswith(manifest.name):
+        above, _, rest = selector[len(manifest.name) :].rpartition(target)
+        if above.startswith((">", "/", "@")) and above.endswith((">", "/")):
+            asked = _asked(target + rest, target)
+    return asked
+
+
+def _asked(selector: str, target: str) -> str | None:
+    """``foo`` and ``foo@>=1``; not ``foo@1>foo``: a ``>`` that follows neither a space nor an operator parts names."""
+    if not selector.startswith(target):
+        return None
+    rest = selector[len(target) :]
+    if rest and (rest[0] != "@" or _PARTS.search(rest, 1)):
+        return None
+    return rest[1:]
 
 
 def key_in_lock(lock: Lock, selector: str) -> str:

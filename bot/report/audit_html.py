@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from bot.audit_report import AuditHead, RepositoryAudit
-from bot.model import Count, Finding, NotChecked, Report
+from bot.model import Count, Finding, NotChecked, Report, Severity
 from bot.report.audit_terminal import summary_words
 from bot.report.boundary import DOORS, Node, Trouble, cards
 from bot.report.boundary_layout import WIDTH, draw, versions_text
@@ -120,7 +120,7 @@ def render(
         made=made,
         words=summary_words(head).partition(": ")[2],
         verdict="observed" if head.mode == "observe" and head.verdict == "pass" else head.verdict,
-        doors=sum(t.errors + t.warnings + t.notes for t in head.rules if t.rule in DOORS),
+        doors=sum(t.errors for t in head.rules if t.rule in DOORS),
         pairs=sum(bool(pair.open and pair.private) for pair in head.pairs),
         first=pictures[:_OPEN_CARDS],
         folded=pictures[_OPEN_CARDS:_CARDS],
@@ -248,11 +248,11 @@ class _View:
         return rows + [_Rule(rule, self._summaries.get(rule, ""), 0, 0, 0, 0, self._words(rule)) for rule in rest]
 
     def _words(self, rule: str) -> str:
-        """``1,209 lock entries``: the first of what a rule counts is what it looks at."""
+        """``1,209 lock entries``: of what a rule counts the most is what it looks at, the rest are parts."""
         judged = self._judged.get(rule)
         if not judged:
             return ""
-        label, number = next(iter(judged.items()))
+        label, number = max(judged.items(), key=lambda item: item[1])
         return f"{number:,} {label}"
 
     def _count(self, counts: Iterable[Count]) -> None:
@@ -310,9 +310,10 @@ class _View:
 
 def _trouble(troubles: dict[str, Trouble], finding: Finding) -> None:
     package = finding.package.removeprefix("npm:")
-    door = finding.rule in DOORS
-    if not door and (finding.rule not in _LOOSE or not package):
+    if finding.rule not in DOORS and (finding.rule not in _LOOSE or not package):
         return
+    # A way that is a warning or a note here (a path between members of one open workspace) is worth a look, and no door.
+    door = finding.rule in DOORS and finding.severity is Severity.ERROR
     waived = not decides(finding)
     more = Trouble(doors=door and not waived, others=not door and not waived, waived=waived)
     troubles[package] = troubles.get(package, Trouble()).plus(more)

@@ -15,8 +15,8 @@ from bot.facts.summary import RepoSummary
 
 __all__ = ["DOORS", "Card", "Edge", "Node", "Trouble", "cards"]
 
-# What these rules find is a way to the core that a stranger does not have. What others say of a package that is used (a range,
-# a lock that disagrees) is worth a look, and no door.
+# What these rules call an error is a way to the core that a stranger does not have. Their warnings, and what others say of a package
+# that is used (a range, a lock that disagrees), are worth a look, and no door.
 DOORS = frozenset({"deep-import", "lock-source", "path-escape", "side-door-source", "unreleased-pin"})
 
 
@@ -42,7 +42,8 @@ class Node(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """Somebody who uses what is open. ``half``: it is the private half of the pair. ``uses`` are the packages with the versions
+    """Somebody who uses what is open. ``half``: it is the private half of the pair; ``within``: it holds the package itself, and
+    one part of it reaches another as no stranger could. ``uses`` are the packages with the versions
     (or, without a lock, what is asked for). ``known`` is false where the report does not say what it uses."""
 
     label: str
@@ -51,6 +52,7 @@ class Edge(NamedTuple):
     uses: tuple[tuple[str, tuple[str, ...]], ...] = ()
     trouble: Trouble = Trouble()
     known: bool = True
+    within: bool = False
 
     @property
     def is_used(self) -> bool:
@@ -131,7 +133,8 @@ def _pair(pair: PairView, nodes: Mapping[str, Node], consumption: Mapping[str, M
     for use in pair.uses:
         users.setdefault(use.repository, {})[use.package] = use.versions
     for label, node in nodes.items():
-        if any(package in node.troubles for package in pair.packages) and label not in pair.open:
+        found = [node.troubles[package] for package in pair.packages if package in node.troubles]
+        if any(trouble.doors or label not in pair.open for trouble in found):
             users.setdefault(label, {})
     edges = []
     for label, uses in users.items():
@@ -140,7 +143,8 @@ def _pair(pair: PairView, nodes: Mapping[str, Node], consumption: Mapping[str, M
         shown = {
             package: seen.get(package, versions) for package, versions in uses.items() if package in seen or versions
         }
-        edge = _edge(label, nodes.get(label), shown, (*pair.packages, *([""] if half else [])), half=half)
+        packages = (*pair.packages, "") if half else pair.packages
+        edge = _edge(label, nodes.get(label), shown, packages, half=half, within=label in pair.open)
         if half or edge.is_used:
             edges.append(edge)
     return Card(
@@ -170,7 +174,9 @@ def _others(
     for label, node in nodes.items():
         used = consumption.get(label, {})
         for package in {*used, *node.troubles}:
-            if not package or (label, package) in told or label in homes.get(package, ()):
+            if not package or (label, package) in told:
+                continue
+            if label in homes.get(package, ()) and not node.troubles.get(package, Trouble()).doors:
                 continue
             made_in = tuple(homes.get(package, ()))
             key = (made_in, "" if made_in else package.partition("/")[0] if package.startswith("@") else package)
@@ -190,7 +196,10 @@ def _others(
                 version=versions.get(packages[0], "") if len(packages) == 1 else "",
                 open=made_in,
                 missing="" if made_in else "elsewhere",
-                edges=_sorted(_edge(label, nodes.get(label), uses, packages) for label, uses in users.items()),
+                edges=_sorted(
+                    _edge(label, nodes.get(label), {} if label in made_in else uses, packages, within=label in made_in)
+                    for label, uses in users.items()
+                ),
             )
         )
     return found
@@ -204,7 +213,7 @@ def _unnamed(nodes: Mapping[str, Node], made: Sequence[Card]) -> list[Card]:
         for label, node in nodes.items()
         if label not in halves and "" in node.troubles
     ]
-    return [Card(title="no package named", missing="not said which", edges=_sorted(edges))] if edges else []
+    return [Card(title="no package named", missing="by a path", edges=_sorted(edges))] if edges else []
 
 
 def _edge(
@@ -214,6 +223,7 @@ def _edge(
     packages: Iterable[str],
     *,
     half: bool = False,
+    within: bool = False,
 ) -> Edge:
     trouble = Trouble()
     if node is not None:
@@ -226,6 +236,7 @@ def _edge(
         uses=tuple(sorted(uses.items())),
         trouble=trouble,
         known=node is not None and node.facts is not None,
+        within=within,
     )
 
 

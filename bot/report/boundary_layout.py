@@ -144,10 +144,8 @@ def _path(start: int, end: int) -> str:
 
 def _left(card: Card, owner: str) -> _User:
     if not card.open:
-        names = ", ".join(map(printable, card.packages))
-        return _User(
-            "", "ghost", lines_of(printable(card.title)), card.missing, "", "", f"{card.missing}: {names}".strip(": ")
-        )
+        title = f"{card.missing}: {', '.join(map(printable, card.packages))}".strip(": ")
+        return _User("", "ghost", lines_of(printable(card.title)), card.missing, "", "", title)
     names = lines_of(_short(card.open[0], owner))
     if len(card.open) > 1:
         names = (
@@ -158,7 +156,7 @@ def _left(card: Card, owner: str) -> _User:
         names = (names[0], f"and {len(card.open) - 1} more")
     packages = printable(card.packages[0]) if len(card.packages) == 1 else plural(len(card.packages), "package")
     title = ", ".join(map(printable, card.open)) + f": {packages} {printable(card.version)}".rstrip()
-    meta = f"open {printable(card.version)}".rstrip() if len(card.packages) < 2 else f"open, {packages}"
+    meta = f"open {printable(card.version)}".rstrip() if len(card.packages) < 2 else packages
     return _User("", "open", names, meta, "", "", title, card.open[0] if len(card.open) == 1 else "")
 
 
@@ -171,7 +169,15 @@ def _users(card: Card, owner: str) -> list[_User]:
 
 
 def _single(edge: Edge, owner: str) -> _User:
-    side = "private half" if edge.half else edge.side if edge.side != "unmatched" else "neither side"
+    side = (
+        "within itself"
+        if edge.within
+        else "private half"
+        if edge.half
+        else edge.side
+        if edge.side != "unmatched"
+        else "neither side"
+    )
     return _User(
         kind=_kind(edge),
         side=edge.side,

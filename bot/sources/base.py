@@ -14,13 +14,14 @@ MAX_FILE = 100 * 1024 * 1024
 
 
 class Entry(NamedTuple):
-    """A tracked file. ``oid`` is the blob id of exactly the bytes that `Source.read` gives, or empty when that is
+    """A tracked file, ``executable`` where git says that it may be run. ``oid`` is the blob id of exactly the bytes that `Source.read` gives, or empty when that is
     not known (a changed file, no git). ``kind`` is ``file``, ``link``, ``submodule``, or ``unreadable`` for a folder that
     cannot be listed."""
 
     path: str
     oid: str
     kind: str = "file"
+    executable: bool = False
 
 
 class Unseen(NamedTuple):
@@ -72,6 +73,10 @@ class Source(Protocol):
 
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Many files' bytes, in the order asked; None for one that is missing or too large."""
+        ...
+
+    def head(self, path: str, size: int) -> bytes | None:
+        """A file's first bytes as they stand on disk, without a look at the rest; None where that is no cheaper than `read`."""
         ...
 
     def committed(self, path: str) -> bytes | None:

@@ -13,7 +13,7 @@ from bot.names import RepoName
 from bot.sources.base import MAX_FILE, Entry, LinkedError, MissingObjectError, State, TooLargeError, Unseen
 from bot.sources.git import Objects, read_objects, settings_of, start
 
-__all__ = ["Checkout", "read_beneath"]
+__all__ = ["Checkout", "head_beneath", "read_beneath"]
 
 _BATCH = 256  # files read before those that disk does not have are asked of git
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -41,6 +41,20 @@ def read_beneath(root: str, path: str) -> bytes:
         return b"".join(chunks)
     except OSError as error:
         raise MissingObjectError(f"{path}: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+
+
+def head_beneath(root: str, path: str, size: int) -> bytes | None:
+    """The first bytes of a file below a root; None for one that cannot be opened."""
+    try:
+        descriptor = os.open(f"{root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, size)
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
 
@@ -125,10 +139,10 @@ class Checkout:
                 if path not in oids:
                     oids[path] = ""
                     if self._is_there(path):
-                        entries.append(Entry(path, ""))
+                        entries.append(Entry(path, "", executable=mode == "100755"))
             else:
                 oids[path] = oid
-                entries.append(Entry(path, oid))
+                entries.append(Entry(path, oid) if mode == "100644" else Entry(path, oid, executable=True))
         self._oids = oids
         self._entries = entries
         return entries
@@ -227,6 +241,9 @@ class Checkout:
                 yield path, data
         finally:
             objects.close()  # type: ignore[attr-defined]
+
+    def head(self, path: str, size: int) -> bytes | None:
+        return head_beneath(self._root, path, size)
 
     def committed(self, path: str) -> bytes | None:
         full = (Path(self._root) / path).relative_to(self._top).as_posix()

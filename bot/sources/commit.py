@@ -43,7 +43,12 @@ class Commit:
             mode, kind, oid = head.split(" ")
             path = path.removeprefix(self._prefix)
             entries.append(
-                Entry(path, oid, "link" if mode == "120000" else "submodule" if kind == "commit" else "file")
+                Entry(
+                    path,
+                    oid,
+                    "link" if mode == "120000" else "submodule" if kind == "commit" else "file",
+                    mode == "100755",
+                )
             )
         self._oids = {entry.path: entry.oid for entry in entries if entry.kind == "file"}
         self._entries = entries
@@ -70,6 +75,9 @@ class Commit:
             yield from zip(asked, objects, strict=False)
         finally:
             objects.close()  # type: ignore[attr-defined]
+
+    def head(self, path: str, size: int) -> bytes | None:
+        return None
 
     def committed(self, path: str) -> bytes | None:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.names import RepoName
 from bot.sources.base import Entry, MissingObjectError, TooLargeError, Unseen
-from bot.sources.checkout import read_beneath
+from bot.sources.checkout import head_beneath, read_beneath
 
 __all__ = ["Folder", "Memory"]
 
@@ -59,6 +59,9 @@ class Folder:
             except (MissingObjectError, TooLargeError):
                 yield path, None
 
+    def head(self, path: str, size: int) -> bytes | None:
+        return head_beneath(self._root, path, size)
+
     def committed(self, path: str) -> bytes | None:
         return None
 
@@ -96,6 +99,9 @@ class Memory:
     def read_many(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         for path in paths:
             yield path, self._files.get(path)
+
+    def head(self, path: str, size: int) -> bytes | None:
+        return self._files.get(path, b"")[:size]
 
     def committed(self, path: str) -> bytes | None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,10 @@ _SAFE = (
 )  # fmt: skip
 
 
+# A colon before the first slash makes a URL or `host:path`; one letter before it a drive (git-clone(1), "Git URLs").
+_FAR = re.compile(r"[^/\\:]{2,}:")
+
+
 def _environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in ("GIT_CEILING_DIRECTORIES",)}
     return kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -54,14 +59,19 @@ class Settings(NamedTuple):
 
 def settings_of(where: str | os.PathLike[str]) -> Settings:
     """Read what concerns us of a repository's configuration, in one process."""
-    process = start(where, ["config", "-z", "--get-regexp", r"^(filter\..*|remote\.origin\.url)$"], quiet=True)
+    process = start(
+        where, ["config", "-z", "--get-regexp", r"^(filter\..*|remote\.origin\.url|url\..*\.insteadof)$"], quiet=True
+    )
     out, _ = process.communicate()
     url = ""
     filters: dict[str, None] = {}
+    instead: dict[str, str] = {}
     for entry in out.split(b"\0"):
         name, _, said = entry.partition(b"\n")
         if name == b"remote.origin.url":
             url = said.decode(errors="replace").strip()
+        elif name.endswith(b".insteadof"):
+            instead[said.decode(errors="replace")] = name[len("url.") : -len(".insteadof")].decode(errors="replace")
         elif name:
             filters[os.fsdecode(name).rpartition(".")[0]] = None
     settings = [
@@ -69,8 +79,11 @@ def settings_of(where: str | os.PathLike[str]) -> Settings:
         for driver in filters
         for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
     ]
-    identity = RepoName.parse(url) if "://" in url or "@" in url else None
-    return Settings(identity, configured(settings))
+    # As git-config(1) has it: the longest beginning that fits is replaced.
+    short = max((text for text in instead if text and url.startswith(text)), key=len, default="")
+    if short:
+        url = instead[short] + url[len(short) :]
+    return Settings(RepoName.parse(url) if _FAR.match(url) else None, configured(settings))
 
 
 def configured(settings: Sequence[tuple[str, str]]) -> Mapping[str, str]:

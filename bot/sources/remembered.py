@@ -112,6 +112,9 @@ class Remembered:
                     self._keep(self._oid(path), data)
             yield path, data
 
+    def head(self, path: str, size: int) -> bytes | None:
+        return None
+
     def committed(self, path: str) -> bytes | None:
         return None
 

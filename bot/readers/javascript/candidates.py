@@ -45,7 +45,8 @@ MOCKS = (
 class Needles(msgspec.Struct, frozen=True):
     """What to look for; build it once a run and use it for many files.
 
-    ``scopes``: how specifiers begin (``b"@acme/"``, ``b"acme-"``, ``b"lodash"``); ``b""`` finds every specifier. ``escape``: relative specifiers that, normalised, climb at
+    ``scopes``: how specifiers begin (``b"@acme/"``, ``b"acme-"``, ``b"lodash"``); ``b""`` finds every specifier, ``b"@*/x"`` those that begin with
+    ``x`` and those of any scope whose rest does. ``escape``: relative specifiers that, normalised, climb at
     least so many directories (0: every relative one). With ``escape >= 0`` also what may climb unseen:
     absolute paths, drive letters, ``file:`` URLs, and paths with a ``..`` that is not at their start
     or that is written with an escape, ``%2e`` or a backslash. -1: no paths at all.
@@ -86,6 +87,8 @@ _SLASH = re.compile(
 )
 _PERCENT_DOT = re.compile(rb"%2[eE]")
 _UNUSUAL = re.compile(r"[\\%\t\r\n]")
+_ANY_SCOPE = b"@*/"
+_SCOPE_MAX = 216  # no npm name is longer
 _STEM = 2  # a scope's @ and one letter are no help
 # A file: URL without any slash is relative, and names nothing that a module could be.
 _ABSOLUTE = re.compile(
@@ -199,7 +202,9 @@ def _fits(specifier: str, needles: Needles) -> bool:
         up = climb(specifier)
         if up is None or (up >= needles.escape and specifier.startswith(".")):
             return True
-    return specifier.startswith(_scopes(needles))
+    if specifier.startswith(_scopes(needles)):
+        return True
+    return specifier.startswith("@") and specifier.partition("/")[2].startswith(_named(needles))
 
 
 def _names_path(data: bytes, quote: int) -> bool:
@@ -209,7 +214,13 @@ def _names_path(data: bytes, quote: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _scopes(needles: Needles) -> tuple[str, ...]:
-    return tuple(scope.decode("utf-8", "surrogateescape") for scope in needles.scopes)
+    return tuple(scope.removeprefix(_ANY_SCOPE).decode("utf-8", "surrogateescape") for scope in needles.scopes)
+
+
+@lru_cache(maxsize=64)
+def _named(needles: Needles) -> tuple[str, ...]:
+    found = (scope[len(_ANY_SCOPE) :] for scope in needles.scopes if scope.startswith(_ANY_SCOPE))
+    return tuple(name.decode("utf-8", "surrogateescape") for name in found)
 
 
 class _Plan(NamedTuple):
@@ -218,18 +229,20 @@ class _Plan(NamedTuple):
     quoted: tuple[bytes, ...]  # the same, quote included
     paths: bool
     references: bool
+    named: frozenset[bytes]  # those of the beginnings that may stand after a scope
 
 
 @lru_cache(maxsize=64)
 def _plan(needles: Needles) -> _Plan:
     quoted: tuple[bytes, ...] = ()
-    prefixes = needles.scopes
+    named = frozenset(scope[len(_ANY_SCOPE) :] for scope in needles.scopes if scope.startswith(_ANY_SCOPE))
+    prefixes = tuple(dict.fromkeys(scope.removeprefix(_ANY_SCOPE) for scope in needles.scopes))
     if needles.escape in (0, 1):
         dots = b".." if needles.escape else b"."
         quoted = tuple(bytes((quote,)) + dots for quote in _QUOTES)
     elif needles.escape > 1:
         prefixes += (b"../" * (needles.escape - 1) + b"..",)
-    return _Plan(b"" in needles.scopes, _by_stem(prefixes), quoted, needles.escape >= 0, needles.escape == 0)
+    return _Plan(b"" in needles.scopes, _by_stem(prefixes), quoted, needles.escape >= 0, needles.escape == 0, named)
 
 
 def _by_stem(prefixes: tuple[bytes, ...]) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
@@ -258,9 +271,14 @@ def _find(data: bytes, plan: _Plan) -> set[int]:
             continue
         for prefix in prefixes:
             at = data.find(prefix, first)
+            named = prefix in plan.named
             while at >= 0:
                 if at and data[at - 1] in _QUOTES:
                     quotes.add(at - 1)
+                elif named and data[at - 1 : at] == b"/":
+                    sign = data.rfind(b"@", max(1, at - _SCOPE_MAX), at)
+                    if sign > 0 and data[sign - 1] in _QUOTES:
+                        quotes.add(sign - 1)
                 at = data.find(prefix, at + 1)
     for opening in plan.quoted:
         at = data.find(opening)

@@ -50,14 +50,15 @@ class ParsedImports(msgspec.Struct, frozen=True):
 
 
 def parse_imports(path: str, data: bytes) -> ParsedImports:
-    """The imports of a file, by its suffix (`SUFFIXES`).
+    """The imports of a file, by its suffix (`SUFFIXES`); without one it is a script, and its first line says what runs it.
 
     Raises `ReadError`: ``too-large`` (over `LIMIT`), ``too-deep`` (its tree takes more than `bot.readers.javascript.budget`
     allows), ``unsupported-format`` (another suffix).
     """
     if len(data) > LIMIT:
         raise ReadError("too-large", f"{len(data)} bytes of source; {LIMIT} are read at most")
-    suffix = path[path.rfind(".") :].lower()
+    name = path.rpartition("/")[2]
+    suffix = name[name.rfind(".") :].lower() if "." in name else ".ts" if _TYPED.match(data) else ".js"
     if suffix in sfc.SUFFIXES:
         return _parse_component(path.lower(), data)
     language = _LANGUAGE_OF.get(suffix)
@@ -69,6 +70,7 @@ def parse_imports(path: str, data: bytes) -> ParsedImports:
     return ParsedImports(tuple(_as_type(item) for item in parsed.imports), parsed.broken)
 
 
+_TYPED = re.compile(rb"#![^\r\n]*\b(?:bun|deno|tsx|ts-node)\b")
 _DECLARATIONS = re.compile(r"\.d\.(?:[^./]+\.)?[cm]?ts\Z", re.IGNORECASE)
 
 

@@ -95,6 +95,7 @@ class _Reader:
             overrides=strings(self.main.get("overrides")),
             settings=strings(self.main.get("settings"))
             | {key: value for key, value in strings(self.main).items() if key == "pnpmfileChecksum"},
+            ignored_optional=_names(self.main.get("ignoredOptionalDependencies")),
             patched=tuple(mapping(self.main.get("patchedDependencies"))),
             catalogs={
                 name: {
@@ -339,3 +340,7 @@ def _parse_foreign(key: str) -> tuple[str, str | None, Source]:
     if "." in host and (at := rest.find("@", 1)) > 0 and _VERSION.match(rest[at + 1 :]):
         return rest[:at], rest[at + 1 :], Source.REGISTRY
     return rest.rpartition("/")[2] or key, None, Source.URL if "." in host else Source.UNKNOWN
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()

@@ -14,7 +14,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["compare", "is_exact", "is_prerelease", "max_satisfying", "satisfies", "valid", "valid_range"]
+__all__ = [
+    "compare",
+    "intersects",
+    "is_exact",
+    "is_prerelease",
+    "max_satisfying",
+    "satisfies",
+    "valid",
+    "valid_range",
+]
 
 _MAX_LENGTH: Final = 256
 _MAX_NUMBER: Final = 2**53 - 1
@@ -116,6 +125,25 @@ def satisfies(version: str, range: str, *, prerelease: bool = False) -> bool:
 def valid_range(range: str) -> bool:
     """Whether npm reads this as a range: ``semver.validRange``. The empty string is ``*``."""
     return _parse_range(range, False) is not None
+
+
+def intersects(a: str, b: str) -> bool:
+    """Whether some version may be in both ranges: ``semver.intersects``. False where one of them is no range (npm throws).
+
+    A limit of ours: of texts longer than 256 characters it says that they do.
+    """
+    if max(len(a), len(b)) > _MAX_LENGTH:
+        return True
+    left, right = _parse_range(a, False), _parse_range(b, False)
+    if left is None or right is None:
+        return False
+    possible = [comparators for comparators in map(_whole, right) if _is_possible(comparators)]
+    return any(
+        all(_meet(one, other) for one in comparators for other in against)
+        for comparators in map(_whole, left)
+        if _is_possible(comparators)
+        for against in possible
+    )
 
 
 def max_satisfying(versions: Iterable[str], range: str, *, prerelease: bool = False) -> str | None:
@@ -224,6 +252,35 @@ def _in_set(version: _Version, comparators: tuple[_Comparator, ...], prerelease:
 
 def _holds(operator: str, order: int) -> bool:
     return (order == 0 and operator.endswith("=")) or order == (1 if operator[0] == ">" else -1)
+
+
+def _whole(comparators: tuple[_Comparator, ...]) -> tuple[_Comparator | None, ...]:
+    """Comparators as npm keeps them: None for the one that everything meets, and alone the one that nothing does."""
+    return next(((one,) for one in comparators if _is_nothing(one)), comparators or (None,))
+
+
+def _is_possible(comparators: tuple[_Comparator | None, ...]) -> bool:
+    return all(_meet(one, other) for i, one in enumerate(comparators) for other in comparators[:i])
+
+
+def _meet(a: _Comparator | None, b: _Comparator | None) -> bool:
+    """Whether two comparators can hold at once, as npm's ``Comparator.intersects`` has it."""
+    if a is None:
+        return True
+    if not a.operator:
+        return _in_set(a.version, (b,) if b else (), False)
+    if b is None:
+        return True
+    if not b.operator:
+        return _in_set(b.version, (a,), False)
+    if any(one.operator == "<" and one.version.numbers == (0, 0, 0) for one in (a, b)):
+        return False
+    if a.operator[0] == b.operator[0]:
+        return True
+    order = _compare(a.version, b.version)
+    if order == 0:
+        return a.operator.endswith("=") and b.operator.endswith("=")
+    return a.operator[0] == (">" if order < 0 else "<")
 
 
 def _parse_range(text: str, prerelease: bool) -> _Alternatives | None:

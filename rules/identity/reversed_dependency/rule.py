@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bot.facts.lock import Lock, LockEntry, Source
-from bot.facts.manifest import Declaration, Kind
+from bot.facts.manifest import Declaration, Kind, Override
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, RepoName, compile_pattern, find_word, join, split_specifier
 from bot.policy import Policy, Side
-from bot.repo import Repo, Root
+from bot.repo import Repo, Root, mapped_imports
 from bot.rule import AskParsed, Known, Pending, Rule, RuleSide, Unknown
 from bot.text import Public, Text
 
@@ -23,6 +24,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         verdict.not_run = "nothing here is on the open side"
         return verdict
     _manifests(repo, policy, verdict)
+    _workspaces(repo, policy, verdict)
     _locks(repo, policy, verdict)
     _imports(repo, policy, known, verdict)
     return verdict
@@ -42,15 +44,79 @@ def _manifests(repo: Repo, policy: Policy, verdict: Verdict) -> None:
                 subject = f"{declaration.field}.{declaration.local}"
                 verdict.hits.append(_hit(repo, policy, declaration.place, subject, name, "depends on"))
         for override in manifest.overrides:
-            verdict.counts["declarations"] += 1
-            if _is_private(repo, policy, override.place.path, override.target):
-                subject = f"{override.field}.{override.selector}"
-                verdict.hits.append(_hit(repo, policy, override.place, subject, override.target, "overrides"))
+            _override(repo, policy, override, verdict)
+        for place, specifier in mapped_imports(manifest):
+            parts = split_specifier(specifier)
+            if parts is not None and _is_private(repo, policy, manifest.path, parts[0]):
+                verdict.hits.append(_hit(repo, policy, place, specifier, parts[0], "imports"))
         for script in manifest.scripts:
             verdict.counts["scripts"] += 1
             name = _run_by(policy, script.text)
             if name is not None:
                 verdict.hits.append(_hit(repo, policy, script.place, f"scripts.{script.name}", name, "runs"))
+
+
+def _override(repo: Repo, policy: Policy, override: Override, verdict: Verdict) -> None:
+    from bot.readers.npm.spec import classify
+
+    verdict.counts["declarations"] += 1
+    path, verb = override.place.path, "overrides"
+    name: str | None = override.target
+    if not _is_private(repo, policy, path, override.target):
+        name, verb = classify(override.spec, override.target).name, "depends on"
+        if override.kind in (Kind.GIT, Kind.URL):
+            name = _private_repository(policy, override.spec)
+        elif name is None or not _is_private(repo, policy, path, name):
+            return
+    if name is not None:
+        subject = f"{override.field}.{override.selector}"
+        verdict.hits.append(_hit(repo, policy, override.place, subject, name, verb))
+
+
+def _workspaces(repo: Repo, policy: Policy, verdict: Verdict) -> None:
+    """Overrides and catalogs of a workspace's own file, and catalogs of its manifest, where only the open side installs by them."""
+    for workspace in repo.pnpm_workspaces:
+        if _only_open(repo, policy, workspace.directory):
+            for override in workspace.overrides:
+                _override(repo, policy, override, verdict)
+            fields = {
+                name: (field,) if (name, field) == ("default", "catalog") else (field, name)
+                for name, field in workspace.catalog_fields.items()
+            }
+            _catalogs(repo, policy, workspace.path, workspace.catalogs, fields, verdict)
+    for manifest in repo.manifests:
+        if manifest.catalogs and not manifest.template and _only_open(repo, policy, manifest.directory):
+            _catalogs(repo, policy, manifest.path, manifest.catalogs, manifest.catalog_fields, verdict)
+
+
+def _catalogs(
+    repo: Repo,
+    policy: Policy,
+    path: str,
+    catalogs: Mapping[str, Mapping[str, str]],
+    fields: Mapping[str, tuple[str, ...]],
+    verdict: Verdict,
+) -> None:
+    from bot.readers.npm.spec import classify
+
+    for catalog, entries in catalogs.items():
+        for package, spec in entries.items():
+            verdict.counts["declarations"] += 1
+            meant = classify(spec, package)
+            named = next((n for n in (package, meant.name) if n and _is_private(repo, policy, path, n)), None)
+            if named is None and meant.kind in (Kind.GIT, Kind.URL):
+                named = _private_repository(policy, spec)
+            if named is not None:
+                place = Place(path, (*fields.get(catalog, ()), package))
+                verdict.hits.append(_hit(repo, policy, place, f"catalog {catalog} {package}", named, "depends on"))
+
+
+def _only_open(repo: Repo, policy: Policy, directory: str) -> bool:
+    """Whether all that a workspace's root speaks for is on the open side: private members may well need private packages."""
+    members = [root.directory for root in repo.roots if root.workspace == directory]
+    return all(
+        repo.side_of(policy, f"{member}/package.json".lstrip("/")) is Side.OPEN for member in (directory, *members)
+    )
 
 
 def _private_source(repo: Repo, policy: Policy, declaration: Declaration) -> str | None:
@@ -92,6 +158,13 @@ _COMMAND = re.compile(
     r"(?<![\w./@-])(?P<scoped>@[\w.~-]+/[\w.~-]++)(?!\*)"
     r"|(?<![\w-])(?:npx|bunx|pnpx|uvx|dlx|exec|install|i|add)\s++(?:-[\w=-]++\s++)*+(?P<bare>[A-Za-z0-9_~][\w.~-]*)"
 )
+# A repository in a command line: a URL, `git@host:owner/name`, `github:owner/name`, or `owner/name` after what clones or installs.
+_CLONED = re.compile(
+    r"(?<![\w.@:/-])(?P<url>(?:git\+)?(?:https?|ssh|git)://[^\s'\";|&)]+|[\w.-]++@[\w.-]++:[^\s'\";|&)]+"
+    r"|(?:github|gitlab|bitbucket):[\w.-]+/[\w.-]+)"
+    r"|(?<![\w-])(?:npx|bunx|pnpx|dlx|exec|install|i|add|clone)\s++(?:-[\w=-]++\s++)*+"
+    r"(?P<short>[A-Za-z0-9][\w-]*+/[\w.-]++)(?!/)"
+)
 
 
 def _run_by(policy: Policy, script: str) -> str | None:
@@ -99,6 +172,10 @@ def _run_by(policy: Policy, script: str) -> str | None:
     name = find_word(script, policy.tables.private.names)
     if name is not None:
         return name
+    for match in _CLONED.finditer(script):
+        repository = _private_repository(policy, match["url"] or match["short"])
+        if repository is not None:
+            return repository
     for match in _COMMAND.finditer(script):
         package = match["scoped"] or match["bare"]
         if policy.side_of_package(PackageName.npm(package)) is Side.PRIVATE:

@@ -8,7 +8,7 @@ from bot.facts.manifest import Manifest
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
 from bot.names import PackageName, split_specifier
 from bot.policy import Policy
-from bot.repo import Repo
+from bot.repo import Repo, mapped_imports
 from bot.rule import PENDING, AskParsed, Known, Rule, RuleSide, Unknown
 from bot.text import Public
 
@@ -60,6 +60,9 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             undeclared.setdefault(key, []).append(Place(path, start=candidate.start, end=candidate.end))
             if declaration is not None:
                 rootwards.add(key)
+    for manifest in repo.manifests:
+        if manifest.imports is not None and not manifest.template:
+            _mapped(repo, policy, manifest, undeclared, rootwards, verdict.counts)
     by_path = {manifest.path: manifest for manifest in repo.manifests}
     alike = Counter((key[1], key in rootwards) for key in undeclared)
     for key, places in sorted(undeclared.items()):
@@ -69,6 +72,32 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         shared = alike[local, root_only] >= _SHARED
         verdict.hits.append(_hit(by_path[path], local, places, root_only=root_only, shared=shared))
     return verdict
+
+
+def _mapped(
+    repo: Repo,
+    policy: Policy,
+    manifest: Manifest,
+    undeclared: dict[tuple[str, str], list[Place]],
+    rootwards: set[tuple[str, str]],
+    counts: dict[str, int],
+) -> None:
+    """What a manifest's own ``imports`` maps to: Node reads it as an import by the package itself."""
+    for place, specifier in mapped_imports(manifest):
+        parts = split_specifier(specifier)
+        if parts is None or not repo.is_open(policy, PackageName.npm(parts[0])):
+            continue
+        counts["candidate imports"] += 1
+        declaration = repo.declared(manifest.directory, parts[0])
+        nested = bool(repo.root_of(manifest.path).directory)
+        if _own_name(repo, manifest.path, parts[0]) or (
+            declaration is not None and (declaration.path.rpartition("/")[0] or not nested)
+        ):
+            continue
+        counts["confirmed"] += 1
+        undeclared.setdefault((manifest.path, parts[0]), []).append(place)
+        if declaration is not None:
+            rootwards.add((manifest.path, parts[0]))
 
 
 def _in_charge(repo: Repo, path: str) -> Manifest | None:

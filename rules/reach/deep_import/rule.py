@@ -21,7 +21,7 @@ from bot.readers.javascript.exports import (
     package_json,
     suggest,
 )
-from bot.repo import Pin, Repo, Root
+from bot.repo import Pin, Repo, Root, mapped_imports
 from bot.rule import Absent, AskParsed, AskPublished, Known, ParsedFile, Pending, Rule, RuleSide, Unknown
 from bot.text import Public, Text
 
@@ -93,7 +93,26 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             verdict.counts["confirmed"] += 1
             legal = _judged(surface, subpath, _usage(path, confirmed), policy, shown=shown)
             if legal is not None:
-                verdict.hits.append(_hit(repo, policy, path, confirmed, surface, legal))
+                place = Place(path, start=confirmed.start, end=confirmed.end)
+                verdict.hits.append(_hit(repo, policy, place, confirmed, surface, legal))
+    for manifest in repo.manifests:
+        if manifest.imports is None or manifest.template:
+            continue
+        for place, specifier in mapped_imports(manifest):
+            local, subpath = split_specifier(specifier) or ("", ".")
+            pin = _own(repo, manifest.path, local) or repo.pin(manifest.path, local)
+            if pin is None or (pin.root is None and pin.version is None) or not repo.is_open(policy, pin.package):
+                continue  # `undeclared-dependency` says so
+            verdict.counts["candidate imports"] += 1
+            surface = _surface(pin, policy, known, problems, surfaces)
+            if surface is None:
+                continue
+            shown = _shows_all(repo, policy, manifest.path, surface)
+            legal = _judged(surface, subpath, "any", policy, shown=shown)
+            if legal is not None:
+                verdict.counts["confirmed"] += 1
+                found = Import(specifier, ImportKind.RESOLVE, 0, 0)
+                verdict.hits.append(_hit(repo, policy, place, found, surface, legal))
     verdict.not_checked += problems.values()
     return verdict
 
@@ -251,7 +270,8 @@ def _severity(repo: Repo, path: str, surface: _Surface, legal: Legal, policy: Po
     return None
 
 
-def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface, legal: Legal) -> Hit:
+def _hit(repo: Repo, policy: Policy, place: Place, found: Import, surface: _Surface, legal: Legal) -> Hit:
+    path = place.path
     what = f"{surface.package}@{surface.version}" if surface.version else str(surface.package)
     instead = suggest(surface.manifest, legal.subpath, surface.files, usage=_loading(path, found))
     local = (split_specifier(found.specifier) or (surface.package.name, "."))[0]
@@ -270,7 +290,6 @@ def _hit(repo: Repo, policy: Policy, path: str, found: Import, surface: _Surface
     else:
         message = "{specifier}: {what} does not export {subpath}"
     edits: tuple[Edit, ...] = ()
-    place = Place(path, start=found.start, end=found.end)
     same = next(
         (
             name

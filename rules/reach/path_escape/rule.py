@@ -8,7 +8,7 @@ import msgspec
 
 from bot.facts.module import Import, ImportKind
 from bot.model import Evidence, Hit, NotChecked, Place, Severity, Verdict
-from bot.names import join, matches_any
+from bot.names import join, matches_any, split_specifier
 from bot.policy import Policy, Side
 from bot.repo import Repo, Root
 from bot.rule import AskParsed, Known, Pending, Rule, RuleSide, Unknown
@@ -41,6 +41,10 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     for path in sorted(repo.sources):
         for candidate in repo.sources[path].imports:
             specifier = _plain(candidate.specifier)
+            # The path of a triple-slash reference is relative without saying so. Only one that goes up again can lead out.
+            reference = "/.." in specifier and split_specifier(specifier) is not None
+            if reference:
+                specifier = f"./{specifier}"
             relative = specifier.startswith(".")
             if not relative and not _MACHINE.match(specifier) and not _FILE.match(specifier):
                 continue
@@ -57,7 +61,9 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                 )
                 break
             confirmed = parsed.at(candidate.start)
-            if confirmed is not None and (relative or _on_disk(specifier, confirmed.kind)):
+            if confirmed is None or (reference and not confirmed.specifier.startswith("./")):
+                continue
+            if relative or _on_disk(specifier, confirmed.kind):
                 verdict.counts["confirmed"] += 1
                 verdict.hits.append(_hit(repo, policy, path, confirmed, found))
     return verdict
