@@ -118,6 +118,8 @@ def test_the_program_takes_what_we_show(kind: str, least: int) -> None:
         except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit):
             continue  # a group, named in a sentence; --help
         except click.UsageError as error:
+            if isinstance(error, click.MissingParameter) and re.fullmatch(r"[a-z]+( [a-z]+)?", line):
+                continue  # a verb, named in a sentence
             wrong.append(f"{where}: ringfence {line}: {error.format_message()}")
     assert wrong == []
 
