@@ -64,9 +64,12 @@ def head_of(path: Path, directory: str | None) -> str:
 def origin_of(path: Path, directory: str | None) -> RepoName | None:
     """The forge's name, from ``origin``."""
     config = _read(f"{_common(directory)}/config") if directory is not None else None
-    if config is None or re.search(rb"(?im)^\s*\[\s*include|^\s*worktreeConfig", config):
+    if config is None or re.search(rb"(?im)^\s*\[\s*(?:include|url)|^\s*worktreeConfig", config):
         return settings_of(path).identity
-    return _origin(config)
+    url = _origin(config)
+    if "://" in url or "@" in url:
+        return RepoName.parse(url)
+    return settings_of(path).identity if url else None  # a short form, which git may know
 
 
 def _resolve(directory: str) -> str | None:
@@ -100,7 +103,7 @@ def _common(directory: str) -> str:
 _SECTION = re.compile(r"""\s*\[\s*([\w.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]""")
 
 
-def _origin(config: bytes) -> RepoName | None:
+def _origin(config: bytes) -> str:
     """The last ``url`` of ``[remote "origin"]``, as git takes the last of several."""
     inside, url = False, ""
     for line in config.decode(errors="replace").splitlines():
@@ -111,7 +114,7 @@ def _origin(config: bytes) -> RepoName | None:
         key, equals, value = line.partition("=")
         if inside and equals and key.strip().lower() == "url":
             url = _value(value)
-    return RepoName.parse(url) if "://" in url or "@" in url else None
+    return url
 
 
 def _value(text: str) -> str:
