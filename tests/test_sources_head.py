@@ -119,7 +119,6 @@ def test_origin_as_git_writes_it(repository: Repository, url: str) -> None:
         '[REMOTE "origin"]\nURL=https://github.com/acme/a\nurl = https://github.com/acme/b\n',
         '[remote "Origin"]\nurl = https://github.com/acme/core\n',
         '[remote "origin"]\nfetch = +refs/heads/*:refs/remotes/origin/*\n[branch "main"]\nurl = https://x.example/a/b\n',
-        '[url "https://github.com/"]\ninsteadOf = gh:\n[remote "origin"]\nurl = gh:acme/core\n',
         '; [remote "origin"]\n# url = https://github.com/acme/core\n',
         '[remote "origin"]\nurl\n',
     ],
@@ -136,6 +135,19 @@ def test_an_included_file_is_left_to_git(repository: Repository, tmp_path: Path)
     repository.git("config", "include.path", str(tmp_path / "more"))
     found = origin_of(repository.path, git_directory(repository.path))
     assert str(found) == "acme/core"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        '[url "https://github.com/"]\ninsteadOf = gh:\n[remote "origin"]\nurl = gh:acme/core\n',
+        '[remote "origin"]\nurl = github.com:acme/core\n',
+    ],
+)
+def test_what_git_replaces_is_left_to_git(repository: Repository, config: str) -> None:
+    with open(repository.path / ".git/config", "a") as file:
+        file.write(config)
+    assert str(origin_of(repository.path, git_directory(repository.path))) == "acme/core"
 
 
 @given(st.binary(max_size=300))

@@ -69,7 +69,7 @@ def origin_of(path: Path, directory: str | None) -> RepoName | None:
     url = _origin(config)
     if "://" in url or "@" in url:
         return RepoName.parse(url)
-    return settings_of(path).identity if url else None  # a short form, which git may know
+    return settings_of(path).identity if ":" in url else None  # a short form, which git may know
 
 
 def _resolve(directory: str) -> str | None:
