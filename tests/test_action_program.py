@@ -771,7 +771,8 @@ def test_sarif_goes_where_it_is_wanted(stage: Stage, tmp_path: Path) -> None:
     outside.mkdir()
     (stage.workspace / "link").symlink_to(outside)
     (stage.workspace / "out/file.sarif").symlink_to(outside / "file")
-    for name in ("link/x.sarif", "out/file.sarif"):
+    (stage.workspace / "dangling").symlink_to(outside / "gone")
+    for name in ("link/x.sarif", "link/deep/er/x.sarif", "dangling/x.sarif", "out/file.sarif"):
         ran = stage.on_pull(made, RINGFENCE_SARIF_FILE=name)
         assert ran.code == 2
         assert "symbolic link" in ran.log
