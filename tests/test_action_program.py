@@ -611,6 +611,23 @@ def test_the_policy_of_the_organisations_repository(stage: Stage, registry: Loop
     assert "there is no file" in ran.log
 
 
+def test_a_tag_called_like_the_policys_branch_does_not_judge(stage: Stage, registry: LoopbackRegistry) -> None:
+    world = stage.fake.world
+    own = world.repository("acme/policies", {"x.toml": policy(registry, GATE)})
+    lax = own.commit(
+        {"x.toml": policy(registry, '[rules]\ndeep-import = "off"\n')}, branch="lax", parents=[str(own.head())]
+    )
+    stage.repo.commit({"ringfence.toml": None})
+    made = pull(stage, {"src/new.js": OTHER})
+    own.git.git("update-ref", "refs/tags/main", lax)
+    ran = stage.on_pull(made, RINGFENCE_POLICY="acme/policies@main:x.toml")
+    assert (ran.code, ran.outputs) == (2, {"verdict": "incomplete"})
+    assert "'main' is a branch and a tag" in ran.log
+    for ref in ("refs/heads/main", str(own.head()), ""):
+        ran = stage.on_pull(made, RINGFENCE_POLICY=f"acme/policies{ref and '@' + ref}:x.toml")
+        assert rules_of(ran.report, introduced=True) == [("deep-import", "src/new.js")]
+
+
 def test_a_policy_in_the_repository_is_read_at_the_base(stage: Stage, registry: LoopbackRegistry) -> None:
     stage.repo.commit({"ringfence.toml": None, "boundary/policy.toml": policy(registry, GATE)})
     made = pull(

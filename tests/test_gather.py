@@ -110,6 +110,21 @@ def test_the_tip_is_that_of_now(github_fake: GitHubFake, repo: Repo, tmp_path: P
         gathered.tip("refs/heads/gone")
 
 
+def test_a_short_name_is_a_branch_or_a_tag_and_never_both(github_fake: GitHubFake, repo: Repo, tmp_path: Path) -> None:
+    gathered = Gathered(tmp_path / "own", remote(github_fake, repo))
+    first = str(repo.head())
+    later = repo.commit({"later.txt": "x"})
+    repo.git.git("tag", "-a", "-m", "x", "v1", first)
+    assert (gathered.named("main"), gathered.named("v1")) == (later, first)
+    with pytest.raises(RingfenceError, match="no branch and no tag"):
+        gathered.named("gone")
+    repo.git.git("update-ref", "refs/tags/main", first)
+    with pytest.raises(RingfenceError, match="a branch and a tag") as raised:
+        gathered.named("main")
+    assert "refs/heads/main" in str(raised.value.remedy)
+    assert gathered.tip("refs/heads/main") == later
+
+
 @pytest.mark.parametrize("borrow", [False, True], ids=["alone", "borrowed"])
 @pytest.mark.parametrize("behind", [0, 3, 60])
 def test_the_merge_base_is_found_however_deep(
