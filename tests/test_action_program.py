@@ -371,9 +371,19 @@ def test_a_push_to_a_branch_is_held_against_the_default_one(stage: Stage, regist
     assert rules_of(ran.report, introduced=True) == [("deep-import", "src/new.js")]
 
 
-def test_a_tag_is_judged_in_full_by_its_own_policy(stage: Stage) -> None:
-    ran = push(stage, "0" * 40, str(stage.repo.head()), "refs/tags/v1")
-    assert rules_of(ran.report, introduced=True) == [("deep-import", "src/old.js")]
+@pytest.mark.parametrize("event", ["push", "workflow_dispatch", "release"])
+def test_a_tag_is_judged_in_full_by_the_policy_of_the_default_branch(
+    stage: Stage, registry: LoopbackRegistry, event: str
+) -> None:
+    lax = policy(registry, '[rules]\ndeep-import = "off"\n')
+    never_merged = stage.repo.commit(
+        {"src/new.js": OTHER, "ringfence.toml": lax}, branch="topic", parents=[str(stage.repo.head())]
+    )
+    for commit, found in ((str(stage.repo.head()), ["src/old.js"]), (never_merged, ["src/new.js", "src/old.js"])):
+        payload = {"repository": repository(stage.repo), "ref": "refs/tags/v1", "before": "0" * 40, "after": commit}
+        ran = stage.run(event, payload, GITHUB_SHA=commit, GITHUB_REF="refs/tags/v1")
+        assert (ran.code, ran.report["base"]) == (1, "")
+        assert rules_of(ran.report, introduced=True) == [("deep-import", path) for path in found]
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/topic", "refs/tags/v1"])

@@ -199,7 +199,7 @@ def test_a_push_to_another_branch_is_held_against_the_default_one() -> None:
 
 def test_a_tag_is_judged_in_full_as_the_commit_that_the_runner_names() -> None:
     found = push("refs/tags/v1", ZERO, "d" * 40)
-    assert (found.commit, found.change, found.branch) == (SHA, False, "")
+    assert (found.commit, found.change, found.branch) == (SHA, False, "master")
     assert not found.saves_cache
 
 
@@ -224,7 +224,10 @@ def test_by_hand_on_the_default_branch_and_on_another() -> None:
     found = event("workflow_dispatch", payload, GITHUB_REF="refs/heads/other")
     assert (found.commit, found.branch, found.change, found.saves_cache) == (SHA, "main", False, False)
     found = event("workflow_dispatch", payload, GITHUB_REF="refs/tags/v1")
-    assert (found.branch, found.saves_cache) == ("", False)
+    assert (found.branch, found.change, found.saves_cache) == ("main", False, False)
+    payload = first("release")
+    found = event("release", payload, GITHUB_REF="refs/tags/v1")
+    assert found.branch == payload["repository"]["default_branch"] != ""
 
 
 def test_another_server() -> None:
