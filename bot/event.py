@@ -89,7 +89,8 @@ class _Pull(msgspec.Struct):
     number: int
     head: _Ref
     base: _Ref
-    state: str = "open"
+    merged: bool | None = None
+    merged_at: str | None = None  # of a review's payload, which has no `merged`
     user: _Named | None = None
 
 
@@ -197,7 +198,8 @@ def _pull(plain: Event, payload: _Payload, environment: Mapping[str, str]) -> Ev
         pull=PullRequest(number=pull.number, author=author, head=pull.head.sha),
         fork=fork or bot,
         can_write=not bot and (target or not fork),
-        skip="the pull request is closed" if pull.state == "closed" else "",
+        # One that is only closed may be opened again, with the check that its last commit has got.
+        skip="the pull request is merged" if pull.merged or pull.merged_at else "",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.action import Ran, Stage, recorded, repository
+from tests.action import Ran, Stage, payload_of_pull, recorded, repository
 from tests.github_fake import GitHubFake, Pull, Repo, faults
 from tests.registry.loopback import LoopbackRegistry
 from tests.world import as_bytes, git, policy, product, rules_of, stock
@@ -394,10 +394,19 @@ def test_what_is_gone_is_not_judged(stage: Stage, ref: str) -> None:
     assert stage.fake.asked == []
 
 
-def test_a_closed_pull_request_is_not_judged(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [("pull_request_review", "submitted"), ("pull_request", "closed"), ("pull_request_target", "edited")],
+)
+def test_a_closed_pull_request_gets_no_green_check(stage: Stage, event: str, action: str) -> None:
+    """It may be opened again, and the check is its last commit's."""
     made = pull(stage, {"src/new.js": OTHER})
     made.state = "closed"
-    ran = stage.on_pull(made, action="closed")
+    ran = stage.on_pull(made, event=event, action=action)
+    assert (ran.code, ran.outputs["verdict"]) == (1, "fail")
+    payload = payload_of_pull(stage.fake, stage.repo, made, action=action)
+    payload["pull_request"]["merged_at"] = "2026-01-02T03:04:05Z"
+    ran = stage.run(event, payload)
     assert (ran.code, ran.outputs) == (0, {"verdict": "skipped"})
 
 
@@ -584,8 +593,6 @@ def test_the_tip_of_the_base_counts_not_the_one_that_was_merged(stage: Stage, re
     merge = stage.merge_of(made)
     payload_before = stage.repo.head()
     stage.repo.commit({"ringfence.toml": policy(registry, GATE)})
-    from tests.action import payload_of_pull
-
     payload = payload_of_pull(stage.fake, stage.repo, made)
     payload["pull_request"]["base"]["sha"] = payload_before
     ran = stage.run("pull_request", payload, GITHUB_SHA=merge, GITHUB_REF="refs/pull/1/merge")

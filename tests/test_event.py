@@ -135,8 +135,14 @@ def test_dependabot_counts_as_a_fork(name: str, who: str) -> None:
     assert (found.fork, found.can_write) == (True, False)
 
 
-def test_a_closed_one_is_not_judged() -> None:
-    assert event("pull_request", first("pull_request", action="closed")).skip == "the pull request is closed"
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
+def test_a_merged_one_is_not_judged_and_a_closed_one_is(name: str) -> None:
+    payload = first("pull_request_review" if name == "pull_request_review" else "pull_request")
+    payload["pull_request"] |= {"state": "closed", "merged_at": None}
+    found = event(name, payload)
+    assert (found.skip, found.change) == ("", True)
+    payload["pull_request"]["merged_at"] = "2026-01-02T03:04:05Z"
+    assert event(name, payload).skip == "the pull request is merged"
 
 
 def test_a_ghost_wrote_it() -> None:
