@@ -89,7 +89,8 @@ class _Pull(msgspec.Struct):
     number: int
     head: _Ref
     base: _Ref
-    state: str = "open"
+    merged: bool | None = None
+    merged_at: str | None = None  # of a review's payload, which has no `merged`
     user: _Named | None = None
 
 
@@ -161,9 +162,8 @@ def _event(name: str, payload: _Payload, environment: Mapping[str, str]) -> Even
         return _group(plain, payload)
     if name == "push":
         return _push(plain, payload, ref)
-    # A branch that is not merged is judged by the policy of the one that is.
-    elsewhere = ref.startswith("refs/heads/") and not merged and bool(plain.default_branch)
-    return msgspec.structs.replace(plain, branch=plain.default_branch if elsewhere else "")
+    # What may never have been merged is judged by the policy of what is.
+    return msgspec.structs.replace(plain, branch="" if merged else plain.default_branch)
 
 
 def _repository(environment: Mapping[str, str]) -> RepoName:
@@ -198,7 +198,8 @@ def _pull(plain: Event, payload: _Payload, environment: Mapping[str, str]) -> Ev
         pull=PullRequest(number=pull.number, author=author, head=pull.head.sha),
         fork=fork or bot,
         can_write=not bot and (target or not fork),
-        skip="the pull request is closed" if pull.state == "closed" else "",
+        # One that is only closed may be opened again, with the check that its last commit has got.
+        skip="the pull request is merged" if pull.merged or pull.merged_at else "",
     )
 
 
@@ -225,8 +226,8 @@ def _push(plain: Event, payload: _Payload, ref: str) -> Event:
         what = "tag" if ref.startswith("refs/tags/") else "branch"
         return msgspec.structs.replace(plain, commit="", skip=f"the {what} is gone")
     if not ref.startswith("refs/heads/"):
-        # A tag may be an object of its own: the runner names the commit that it stands for.
-        return plain
+        # A tag may be an object of its own: the runner names the commit that it stands for. Nobody has to have merged it.
+        return msgspec.structs.replace(plain, branch=plain.default_branch)
     branch = ref.removeprefix("refs/heads/")
     if plain.default_branch and branch != plain.default_branch:
         return msgspec.structs.replace(plain, commit=after, change=True, branch=plain.default_branch)

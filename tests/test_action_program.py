@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.action import Ran, Stage, recorded, repository
+from tests.action import Ran, Stage, payload_of_pull, recorded, repository
 from tests.github_fake import GitHubFake, Pull, Repo, faults
 from tests.registry.loopback import LoopbackRegistry
 from tests.world import as_bytes, git, policy, product, rules_of, stock
@@ -371,9 +371,19 @@ def test_a_push_to_a_branch_is_held_against_the_default_one(stage: Stage, regist
     assert rules_of(ran.report, introduced=True) == [("deep-import", "src/new.js")]
 
 
-def test_a_tag_is_judged_in_full_by_its_own_policy(stage: Stage) -> None:
-    ran = push(stage, "0" * 40, str(stage.repo.head()), "refs/tags/v1")
-    assert rules_of(ran.report, introduced=True) == [("deep-import", "src/old.js")]
+@pytest.mark.parametrize("event", ["push", "workflow_dispatch", "release"])
+def test_a_tag_is_judged_in_full_by_the_policy_of_the_default_branch(
+    stage: Stage, registry: LoopbackRegistry, event: str
+) -> None:
+    lax = policy(registry, '[rules]\ndeep-import = "off"\n')
+    never_merged = stage.repo.commit(
+        {"src/new.js": OTHER, "ringfence.toml": lax}, branch="topic", parents=[str(stage.repo.head())]
+    )
+    for commit, found in ((str(stage.repo.head()), ["src/old.js"]), (never_merged, ["src/new.js", "src/old.js"])):
+        payload = {"repository": repository(stage.repo), "ref": "refs/tags/v1", "before": "0" * 40, "after": commit}
+        ran = stage.run(event, payload, GITHUB_SHA=commit, GITHUB_REF="refs/tags/v1")
+        assert (ran.code, ran.report["base"]) == (1, "")
+        assert rules_of(ran.report, introduced=True) == [("deep-import", path) for path in found]
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/topic", "refs/tags/v1"])
@@ -384,10 +394,19 @@ def test_what_is_gone_is_not_judged(stage: Stage, ref: str) -> None:
     assert stage.fake.asked == []
 
 
-def test_a_closed_pull_request_is_not_judged(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [("pull_request_review", "submitted"), ("pull_request", "closed"), ("pull_request_target", "edited")],
+)
+def test_a_closed_pull_request_gets_no_green_check(stage: Stage, event: str, action: str) -> None:
+    """It may be opened again, and the check is its last commit's."""
     made = pull(stage, {"src/new.js": OTHER})
     made.state = "closed"
-    ran = stage.on_pull(made, action="closed")
+    ran = stage.on_pull(made, event=event, action=action)
+    assert (ran.code, ran.outputs["verdict"]) == (1, "fail")
+    payload = payload_of_pull(stage.fake, stage.repo, made, action=action)
+    payload["pull_request"]["merged_at"] = "2026-01-02T03:04:05Z"
+    ran = stage.run(event, payload)
     assert (ran.code, ran.outputs) == (0, {"verdict": "skipped"})
 
 
@@ -574,8 +593,6 @@ def test_the_tip_of_the_base_counts_not_the_one_that_was_merged(stage: Stage, re
     merge = stage.merge_of(made)
     payload_before = stage.repo.head()
     stage.repo.commit({"ringfence.toml": policy(registry, GATE)})
-    from tests.action import payload_of_pull
-
     payload = payload_of_pull(stage.fake, stage.repo, made)
     payload["pull_request"]["base"]["sha"] = payload_before
     ran = stage.run("pull_request", payload, GITHUB_SHA=merge, GITHUB_REF="refs/pull/1/merge")
@@ -609,6 +626,23 @@ def test_the_policy_of_the_organisations_repository(stage: Stage, registry: Loop
     )
     assert ran.code == 2
     assert "there is no file" in ran.log
+
+
+def test_a_tag_called_like_the_policys_branch_does_not_judge(stage: Stage, registry: LoopbackRegistry) -> None:
+    world = stage.fake.world
+    own = world.repository("acme/policies", {"x.toml": policy(registry, GATE)})
+    lax = own.commit(
+        {"x.toml": policy(registry, '[rules]\ndeep-import = "off"\n')}, branch="lax", parents=[str(own.head())]
+    )
+    stage.repo.commit({"ringfence.toml": None})
+    made = pull(stage, {"src/new.js": OTHER})
+    own.git.git("update-ref", "refs/tags/main", lax)
+    ran = stage.on_pull(made, RINGFENCE_POLICY="acme/policies@main:x.toml")
+    assert (ran.code, ran.outputs) == (2, {"verdict": "incomplete"})
+    assert "'main' is a branch and a tag" in ran.log
+    for ref in ("refs/heads/main", str(own.head()), ""):
+        ran = stage.on_pull(made, RINGFENCE_POLICY=f"acme/policies{ref and '@' + ref}:x.toml")
+        assert rules_of(ran.report, introduced=True) == [("deep-import", "src/new.js")]
 
 
 def test_a_policy_in_the_repository_is_read_at_the_base(stage: Stage, registry: LoopbackRegistry) -> None:
@@ -771,7 +805,8 @@ def test_sarif_goes_where_it_is_wanted(stage: Stage, tmp_path: Path) -> None:
     outside.mkdir()
     (stage.workspace / "link").symlink_to(outside)
     (stage.workspace / "out/file.sarif").symlink_to(outside / "file")
-    for name in ("link/x.sarif", "out/file.sarif"):
+    (stage.workspace / "dangling").symlink_to(outside / "gone")
+    for name in ("link/x.sarif", "link/deep/er/x.sarif", "dangling/x.sarif", "out/file.sarif"):
         ran = stage.on_pull(made, RINGFENCE_SARIF_FILE=name)
         assert ran.code == 2
         assert "symbolic link" in ran.log

@@ -135,8 +135,14 @@ def test_dependabot_counts_as_a_fork(name: str, who: str) -> None:
     assert (found.fork, found.can_write) == (True, False)
 
 
-def test_a_closed_one_is_not_judged() -> None:
-    assert event("pull_request", first("pull_request", action="closed")).skip == "the pull request is closed"
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
+def test_a_merged_one_is_not_judged_and_a_closed_one_is(name: str) -> None:
+    payload = first("pull_request_review" if name == "pull_request_review" else "pull_request")
+    payload["pull_request"] |= {"state": "closed", "merged_at": None}
+    found = event(name, payload)
+    assert (found.skip, found.change) == ("", True)
+    payload["pull_request"]["merged_at"] = "2026-01-02T03:04:05Z"
+    assert event(name, payload).skip == "the pull request is merged"
 
 
 def test_a_ghost_wrote_it() -> None:
@@ -199,7 +205,7 @@ def test_a_push_to_another_branch_is_held_against_the_default_one() -> None:
 
 def test_a_tag_is_judged_in_full_as_the_commit_that_the_runner_names() -> None:
     found = push("refs/tags/v1", ZERO, "d" * 40)
-    assert (found.commit, found.change, found.branch) == (SHA, False, "")
+    assert (found.commit, found.change, found.branch) == (SHA, False, "master")
     assert not found.saves_cache
 
 
@@ -224,7 +230,10 @@ def test_by_hand_on_the_default_branch_and_on_another() -> None:
     found = event("workflow_dispatch", payload, GITHUB_REF="refs/heads/other")
     assert (found.commit, found.branch, found.change, found.saves_cache) == (SHA, "main", False, False)
     found = event("workflow_dispatch", payload, GITHUB_REF="refs/tags/v1")
-    assert (found.branch, found.saves_cache) == ("", False)
+    assert (found.branch, found.change, found.saves_cache) == ("main", False, False)
+    payload = first("release")
+    found = event("release", payload, GITHUB_REF="refs/tags/v1")
+    assert found.branch == payload["repository"]["default_branch"] != ""
 
 
 def test_another_server() -> None:

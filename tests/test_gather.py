@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,21 @@ def test_the_tip_is_that_of_now(github_fake: GitHubFake, repo: Repo, tmp_path: P
         gathered.tip("refs/heads/gone")
 
 
+def test_a_short_name_is_a_branch_or_a_tag_and_never_both(github_fake: GitHubFake, repo: Repo, tmp_path: Path) -> None:
+    gathered = Gathered(tmp_path / "own", remote(github_fake, repo))
+    first = str(repo.head())
+    later = repo.commit({"later.txt": "x"})
+    repo.git.git("tag", "-a", "-m", "x", "v1", first)
+    assert (gathered.named("main"), gathered.named("v1")) == (later, first)
+    with pytest.raises(RingfenceError, match="no branch and no tag"):
+        gathered.named("gone")
+    repo.git.git("update-ref", "refs/tags/main", first)
+    with pytest.raises(RingfenceError, match="a branch and a tag") as raised:
+        gathered.named("main")
+    assert "refs/heads/main" in str(raised.value.remedy)
+    assert gathered.tip("refs/heads/main") == later
+
+
 @pytest.mark.parametrize("borrow", [False, True], ids=["alone", "borrowed"])
 @pytest.mark.parametrize("behind", [0, 3, 60])
 def test_the_merge_base_is_found_however_deep(
@@ -156,6 +173,39 @@ def test_a_private_repository_wants_a_token_that_nobody_sees(github_fake: GitHub
     with pytest.raises(RingfenceError, match="is not there, or the token may not see it") as raised:
         Gathered(tmp_path / "two", remote(github_fake, other, token)).need(str(other.head()))
     assert token not in str(raised.value)
+
+
+def test_git_inherits_no_secret(github_fake: GitHubFake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = github_fake.world.repository("acme/secret", {"a": "a"}, private=True)
+    token = github_fake.world.job_token(repo, {"contents": "read"})
+    secrets = (
+        "RINGFENCE_TOKEN",
+        "RINGFENCE_TOKEN_GIT_ACME_EXAMPLE",
+        "GH_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        "RINGFENCE_APP_ID",
+        "RINGFENCE_APP_KEY",
+        "RINGFENCE_APP_KEY_FILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "npm_config_password",
+    )
+    for name in secrets:
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    found = shutil.which("git")
+    wrapper = tmp_path / "bin/git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        # The server's own git is found here too; ours begins so.
+        f'#!/bin/sh\n[ "$1" = --no-pager ] && env >> "{tmp_path}/seen"\nexec {found} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    Gathered(tmp_path / "own", remote(github_fake, repo, token)).need(str(repo.head()))
+    seen = (tmp_path / "seen").read_text()
+    assert "canary" not in seen
+    assert "HTTPS_PROXY=" in seen
 
 
 def test_servers_that_stumble_are_asked_again(

@@ -106,9 +106,9 @@ def _in_workspace(runner: Runner, name: str, text: str) -> Path:
     workspace = Path(os.path.realpath(runner.workspace))
     path = Path(os.path.normpath(workspace / name))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_relative_to(workspace) and (Path(os.path.realpath(path.parent)) != path.parent or path.is_symlink()):
             raise RingfenceError("it lies behind a symbolic link", where="the input sarif-file", remedy="Name another.")
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n", errors="backslashreplace")
     except OSError as error:
         raise RingfenceError(

@@ -129,7 +129,9 @@ def read_address(address: Address, credentials: Credentials, folder: Path) -> by
     """A file in another repository. Raises `RingfenceError`."""
     gathered = Gathered(folder, credentials.remote(address.repository, app_first=True))
     ref = address.ref or "HEAD"
-    commit = gathered.tip(ref)
+    commit = (
+        gathered.tip(ref) if ref == "HEAD" or ref.startswith("refs/") or _OID.fullmatch(ref) else gathered.named(ref)
+    )
     data = gathered.read(commit, address.path)
     if data is None:
         raise RingfenceError(

@@ -90,6 +90,24 @@ class Gathered:
         self._fetch([f"+{ref}:{mine}"], depth)
         return git(self.path, "rev-parse", "--verify", f"{mine}^{{commit}}").decode().strip()
 
+    def named(self, name: str) -> str:
+        """The commit of a branch or a tag, by its short name. Raises `RingfenceError` for a name that both have: git would
+        take the tag."""
+        found = [tip for kind in ("heads", "tags") if (tip := self._tip_if_any(f"refs/{kind}/{name}"))]
+        if len(found) != 1:
+            what = "is a branch and a tag" if found else "is no branch and no tag there"
+            remedy = f"Write refs/heads/{name} or refs/tags/{name}." if found else "Name a branch, a tag or a commit."
+            raise RingfenceError(f"{name!r} {what}", where=str(self._remote.name), remedy=remedy)
+        return found[0]
+
+    def _tip_if_any(self, ref: str) -> str:
+        try:
+            return self.tip(ref)
+        except MirrorError as error:
+            if error.kind != "head-moved":
+                raise
+            return ""
+
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor of two commits, fetching as much history as that takes; None where there is none."""
         for depth in (0, *_DEPTHS):

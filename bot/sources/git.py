@@ -43,8 +43,16 @@ _SAFE = (
 _FAR = re.compile(r"[^/\\:]{2,}:")
 
 
+# What git has no business with: a header that it needs is given to the one process that sends it.
+_SECRET = re.compile(r"RINGFENCE_APP_|.*(?:TOKEN|SECRET|PASSWORD|_KEY(?:_|$))", re.IGNORECASE)
+
+
 def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in ("GIT_CEILING_DIRECTORIES",)}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k == "GIT_CEILING_DIRECTORIES" or not (k.startswith("GIT_") or _SECRET.match(k))
+    }
     return kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
