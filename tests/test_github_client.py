@@ -376,6 +376,28 @@ def test_graphql_has_its_own_limit(github_fake: GitHubFake, repo: Repo) -> None:
     assert _read(client, _name(repo)) == "main"
 
 
+def test_a_word_of_somebodys_is_no_limit(github_fake: GitHubFake, repo: Repo) -> None:
+    """A branch, a review, a message may say what GitHub's error type says."""
+    slept: list[float] = []
+    client = _client(github_fake, github_fake.world.user_token("ada"), slept=slept)
+    repo.commit({"a.ts": "1\n"}, branch="RATE_LIMITED")
+    repo.default_branch = "RATE_LIMITED"
+    assert _read(client, _name(repo)) == "RATE_LIMITED"
+    query = 'query { repository(owner: "acme", name: "notes") { defaultBranchRef { name } } }'
+    data, _ = client.graphql(query, {}, owner="acme", doing="ask")
+    assert data["repository"]["defaultBranchRef"]["name"] == "RATE_LIMITED"
+    said = {"data": None, "errors": [{"type": "FORBIDDEN", "message": '"RATE_LIMITED"'}]}
+    github_fake.fail("POST /graphql", faults.Fault(status=200, body=said))
+    with pytest.raises(GitHubError) as caught:
+        client.graphql(query, {}, owner="acme", doing="ask")
+    assert (caught.value.kind, slept) == ("rights", [])
+    for kind in ("RATE_LIMITED", "RATE_LIMIT"):
+        limit = {"errors": [{"type": kind, "message": "API rate limit exceeded"}]}
+        github_fake.fail("POST /graphql", faults.Fault(status=200, body=limit))
+        client.graphql(query, {}, owner="acme", doing="ask")
+    assert slept == [60.0, 60.0]
+
+
 # Where hosts are, and whose tokens
 
 

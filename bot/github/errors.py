@@ -18,6 +18,7 @@ __all__ = ["GitHubError", "MovedError", "RateError", "as_object", "explain", "fa
 
 # GitHub's documentation: without Retry-After, wait for at least a minute.
 _SECONDARY = 60.0
+_LIMITED = ("RATE_LIMITED", "RATE_LIMIT")
 
 
 class GitHubError(RingfenceError):
@@ -170,15 +171,23 @@ def failed(host: str, doing: str, error: BaseException, seconds: float) -> GitHu
     )
 
 
-def limit_of(status: int, headers: Mapping[str, str], text: str) -> bool:
-    """Whether an answer means "not now": the primary limit or a secondary one, in REST's and GraphQL's ways of saying it."""
+def limit_of(status: int, headers: Mapping[str, str], text: str, *, graphql: bool = False) -> bool:
+    """Whether an answer means "not now": the primary limit or a secondary one, in REST's and GraphQL's ways of saying it.
+
+    In an answer that went well only the type of an error of GraphQL's says so: the rest of it is anybody's text.
+    """
     if status == 200:
-        return '"RATE_LIMITED"' in text
+        return graphql and any(word in text for word in _LIMITED) and _is_limited(as_object(text).get("errors"))
     if status not in (403, 429):
         return False
     if status == 429 or "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0":
         return True
     return "rate limit" in _words(as_object(text)).lower()
+
+
+def _is_limited(errors: Any) -> bool:
+    rows = errors if isinstance(errors, list) else []
+    return any(isinstance(row, Mapping) and row.get("type") in _LIMITED for row in rows)
 
 
 def wait_for(headers: Mapping[str, str], now: float, times: int) -> float:

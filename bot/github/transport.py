@@ -140,7 +140,7 @@ class Transport(Requester):
                     raise
             else:
                 self._learn(answer)
-                if limit_of(status, answer, text):
+                if limit_of(status, answer, text, graphql=query):
                     self._wait(wait_for(answer, self._now(), limits))
                     limits += 1
                     continue
