@@ -45,7 +45,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     the commit's own count. ``skip`` says why nothing is to be checked.
 
     ``public`` is False only where GitHub says that the repository is private. ``fork``: the change comes from where secrets
-    are not given (a fork, Dependabot). ``can_write``: the token may write comments. ``saves_cache``: what the run
+    are not given as a rule (a fork, Dependabot); ``secrets`` that this run has them all the same. ``can_write``: the token may write comments. ``saves_cache``: what the run
     caches was made from merged content alone.
     """
 
@@ -61,6 +61,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     tip: str = ""
     pull: PullRequest | None = None
     fork: bool = False
+    secrets: bool = True
     can_write: bool = False
     saves_cache: bool = False
     skip: str = ""
@@ -153,6 +154,7 @@ def _event(name: str, payload: _Payload, environment: Mapping[str, str]) -> Even
         public=repository.private is not True,
         commit=environment.get("GITHUB_SHA", ""),
         fork=_DEPENDABOT in actors,
+        secrets=_DEPENDABOT not in actors,
         can_write=_DEPENDABOT not in actors,
         saves_cache=merged,
     )
@@ -197,6 +199,7 @@ def _pull(plain: Event, payload: _Payload, environment: Mapping[str, str]) -> Ev
         tip=plain.commit if target else pull.base.sha,
         pull=PullRequest(number=pull.number, author=author, head=pull.head.sha),
         fork=fork or bot,
+        secrets=not bot and (target or not fork),
         can_write=not bot and (target or not fork),
         # One that is only closed may be opened again, with the check that its last commit has got.
         skip="the pull request is merged" if pull.merged or pull.merged_at else "",

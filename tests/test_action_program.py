@@ -735,6 +735,27 @@ def test_without_the_overlay_a_run_of_our_own_is_incomplete(stage: Stage) -> Non
     assert (ran.code, [p["reason"] for p in ran.report["allowed"]]) == (0, ["no-overlay"])
 
 
+@pytest.mark.parametrize("given", ["acme/gone:overlay.toml", "/nowhere/overlay.toml"])
+def test_a_target_has_the_secrets_so_a_forks_overlay_must_be_there(stage: Stage, given: str) -> None:
+    made = fork_pull(stage, {"README.md": "x"})
+    ran = stage.on_pull(made, event="pull_request_target", RINGFENCE_TOKEN=token(stage), RINGFENCE_OVERLAY=given)
+    assert (ran.code, ran.report["allowed"]) == (2, [])
+    assert [p["reason"] for p in ran.report["not_checked"]] == ["no-overlay"]
+
+
+def test_without_secrets_an_overlay_that_fails_otherwise_is_not_allowed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.sources.gather.time.sleep", lambda seconds: None)
+    stage.fake.world.repository("acme/secrets", {"overlay.toml": ""})
+    made = fork_pull(stage, {"README.md": "x"})
+    wrong = stage.on_pull(made, RINGFENCE_OVERLAY="acme/secrets:typo.toml")
+    stage.fake.fail("* /acme/secrets.git/*", faults.server_error(502), times=None)
+    for ran in (wrong, stage.on_pull(made, RINGFENCE_OVERLAY="acme/secrets:overlay.toml")):
+        assert (ran.code, ran.report["allowed"]) == (2, [])
+        assert "typo" not in ran.log
+
+
 def test_a_private_repository_shows_its_own(
     github_fake: GitHubFake, registry: LoopbackRegistry, tmp_path: Path
 ) -> None:

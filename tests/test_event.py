@@ -109,9 +109,9 @@ def test_a_fork_may_only_read_and_a_target_may_write(gone: bool) -> None:
     payload = first("pull_request", action="synchronize")
     payload["pull_request"]["head"]["repo"] = None if gone else {"full_name": "mallory/Hello-World"}
     found = event("pull_request", payload)
-    assert (found.fork, found.can_write) == (True, False)
+    assert (found.fork, found.secrets, found.can_write) == (True, False, False)
     found = event("pull_request_target", payload)
-    assert (found.fork, found.can_write) == (True, True)
+    assert (found.fork, found.secrets, found.can_write) == (True, True, True)
 
 
 def test_forges_ignore_case() -> None:
@@ -132,7 +132,7 @@ def test_dependabot_counts_as_a_fork(name: str, who: str) -> None:
     else:
         more["GITHUB_ACTOR"] = "dependabot[bot]"
     found = event(name, payload, **more)
-    assert (found.fork, found.can_write) == (True, False)
+    assert (found.fork, found.secrets, found.can_write) == (True, False, False)
 
 
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])

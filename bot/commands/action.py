@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["action"]
 
+_WITHHELD = ("credentials", "rights", "not-found")
 _CODES = {"pass": 0, "fail": 1, "incomplete": 2}
 
 
@@ -165,7 +166,7 @@ def _options(
     from bot.action.gate import Gate
     from bot.commands.common import Options
 
-    overlay, unread = _overlay(runner, inputs, credentials, folder)
+    overlay, unread, withheld = _overlay(runner, inputs, credentials, folder)
     gate = Gate(event, judged, gathered, root, credentials)
     return Options(
         path=gathered.path,
@@ -179,7 +180,7 @@ def _options(
         pull=gate.answer if event.pull is not None or event.name == "merge_group" else None,
         unread=unread,
         # A fork is not given what would let it be read; it is read again when the change has been merged.
-        allow=("no-overlay",) if event.fork else (),
+        allow=("no-overlay",) if withheld and not event.secrets else (),
         public=event.public,
         fail_on=inputs.fail_on,
     )
@@ -223,14 +224,16 @@ def _policy(
 
 def _overlay(
     runner: Runner, inputs: Inputs, credentials: Credentials, folder: Path
-) -> tuple[Document | None, tuple[NotChecked, ...]]:
-    """The private overlay, or that it could not be read. Where it lies is nobody's business in a log."""
+) -> tuple[Document | None, tuple[NotChecked, ...], bool]:
+    """The private overlay, or that it could not be read, and whether for want of a secret. Where it lies is nobody's business
+    in a log."""
     from bot.action.objects import read_address
     from bot.commands.common import Document, no_overlay
+    from bot.sources.mirror import MirrorError
 
     given: Address | str | None = inputs.overlay
     if given is None:
-        return None, ()
+        return None, (), True
     try:
         if isinstance(given, str):
             data = _on_disk(os.path.join(runner.workspace, given), "overlay")
@@ -238,8 +241,10 @@ def _overlay(
             data = read_address(given, credentials, folder / "overlay")
     except RingfenceError as error:
         reason = error.what if isinstance(given, str) else "it could not be read with the token that this run has"
-        return None, (no_overlay(reason),)
-    return Document(name="the overlay", data=data), ()
+        # What no token sees is "not found"; a server that stumbles, or a path that the repository lacks, is another matter.
+        withheld = isinstance(given, str) or (isinstance(error, MirrorError) and error.kind in _WITHHELD)
+        return None, (no_overlay(reason),), withheld
+    return Document(name="the overlay", data=data), (), False
 
 
 def _on_disk(path: str, what: str) -> bytes:
