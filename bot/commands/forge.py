@@ -26,6 +26,10 @@ __all__ = ["ForgeTarget", "Forges", "owners_of"]
 
 _NOT_THERE = {
     "missing": ("it is not there, or the token may not see it", "Correct its name, or give a token that may read it."),
+    "unlisted": (
+        "GitHub counts more repositories than it lists: they change, or the token may not see some",
+        "Run the audit again; if it stays, give a token that may read all: see docs/github.md.",
+    ),
     "unreadable": (
         "GitHub counts it and does not show its commits",
         "Give a token that may read it: see docs/github.md.",
@@ -90,18 +94,22 @@ class Forges:
 
     def organisations(self, owners: Iterable[tuple[str, str]]) -> Inventory:
         """Every repository of these owners (host, owner) that the token sees. Raises `GitHubError` where one cannot be listed."""
-        from bot.github.inventory import repositories_of
+        from bot.github.inventory import NAMELESS, repositories_of
         from bot.github.listing import Listing
 
         listing = Listing(self._folder / "listings")
         targets: list[Target] = []
         asked = tuple(dict.fromkeys(owners))
+        whole: list[tuple[str, str]] = []
         for host, owner in asked:
-            targets += [self._target(found) for found in repositories_of(self._client(host), owner, listing=listing)]
+            listed = list(repositories_of(self._client(host), owner, listing=listing))
+            targets += [self._target(found) for found in listed]
+            if not any(found.name.name == NAMELESS for found in listed):
+                whole.append((host, owner))
         notes = ("what a token may not see GitHub does not list: an audit is of what its token sees",)
         scope = f"organisations {' '.join(sorted(f'{host}/{owner}'.lower() for host, owner in asked))}"
         ordered = tuple(sorted(targets, key=lambda target: target.label))
-        return Inventory(ordered, complete=asked, notes=notes, scope=scope)
+        return Inventory(ordered, complete=tuple(whole), notes=notes, scope=scope)
 
     def named(self, names: Sequence[RepoName]) -> dict[RepoName, Target]:
         """These repositories, a hundred a query."""
