@@ -172,6 +172,66 @@ def test_a_limit_on_fetches_leaves_the_rest_not_audited_and_is_made_up_for(acme:
     assert {call.path.split(".git")[0] for call in acme.calls("git")[before:]} == {"/acme/platform-shop"}
 
 
+@pytest.fixture
+def unread(acme: GitHubFake, policy: Path, tmp_path: Path) -> list[Path]:
+    """Private repositories that cannot be judged, and that policy calls open by their names; and the shards of their audit."""
+    world = acme.world
+    world.repository("acme/zeus-merger", {"ringfence.toml": "schema = 99 oops\n"}, private=True)
+    world.repository("acme/zeus-bid", {"package.json": {"name": "zeus-bid"}}, private=True)
+    world.repository("acme/broken", {"ringfence.toml": "schema = 98 oops\n"})
+    acme.fail("GIT /acme/zeus-bid.git/*", faults.server_error(), times=None)
+    shards = [tmp_path / f"shard-{part}.json" for part in (1, 2)]
+    for part, file in enumerate(shards, 1):
+        assert ringfence("audit", "--org", "acme", "--policy", policy, "--shard", f"{part}/2", "-o", file).code == 0
+    return shards
+
+
+@pytest.mark.parametrize("format_", ["json", "markdown", "terminal", "html"])
+def test_a_public_audit_keeps_back_what_it_could_not_judge(unread: list[Path], policy: Path, format_: str) -> None:
+    arguments = ("--policy", policy, "--format", format_)
+    for which in (("--org", "acme"), ("merge", *unread), ("merge", unread[0]), ("merge", unread[1])):
+        done = ringfence("audit", *which, *arguments, "--public")
+        assert done.code in (1, 2)
+        assert not re.search("zeus|99 oops", done.out + done.err), which
+    assert "zeus-merger" in ringfence("audit", "--org", "acme", *arguments, "--private").out
+
+
+def test_what_a_public_audit_keeps_back_is_counted(unread: list[Path], policy: Path) -> None:
+    report = audit(policy, "--public", "--org", "acme")
+    labels = ["127.0.0.1/acme/broken", "private repository not audited 1", "private repository not audited 2"]
+    assert [item["label"] for item in report["not_audited"]] == labels
+    assert [item["visibility"] for item in report["not_audited"]] == ["public", "", ""]
+    assert report["summary"]["not_audited"] == 3
+    assert report["summary"]["hidden"] == 2 + sum(r["hidden"] for r in report["repositories"]) == 4
+
+
+def test_a_public_audit_does_not_name_what_its_forge_does_not_show(
+    acme: GitHubFake, policy: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("127.0.0.1/acme/notes\n127.0.0.1/acme/zeus-gone\n")
+    report = audit(policy, "--public", "--repos-from", tmp_path / "list.txt")
+    assert [item["label"] for item in report["not_audited"]] == ["private repository not audited 1"]
+    assert "zeus" not in json.dumps(report)
+
+
+def test_a_public_trend_does_not_name_what_was_private_on_its_forge(acme: GitHubFake, policy: Path) -> None:
+    policy.write_text(policy.read_text() + '[gate]\nrepository_may = ["baseline"]\n')
+    held = {"schema": 1, "entries": [{"rule": "deep-import", "path": "a.js", "mark": "0" * 16, "count": 3}]}
+    files = {"package.json": {"name": "z", "private": True}, "ringfence-baseline.json": held}
+    gone = acme.world.repository("acme/zeus-bid", files, private=True)
+    unread = acme.world.repository("acme/zeus-merger", files, private=True)
+    first = audit(policy, "--org", "acme")
+    assert [row["label"].rpartition("/")[2] for row in first["baseline"]["repositories"]] == ["zeus-bid", "zeus-merger"]
+    acme.world.delete(gone)
+    unread.commit({"a.js": "1\n"})
+    acme.fail("GIT /acme/zeus-merger.git/*", faults.server_error(), times=None)
+    report = audit(policy, "--public", "--org", "acme")
+    assert {(row["label"], row["before"]) for row in report["baseline"]["repositories"]} == {
+        ("a private repository", 3)
+    }
+    assert "zeus" not in json.dumps(report)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

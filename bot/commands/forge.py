@@ -47,15 +47,7 @@ class ForgeTarget:
         self._found = found
         self._mirrors = mirrors
         self.label = self.key = str(found.name)
-        self.info: RepoInfo | None = RepoInfo(
-            name=str(found.name),
-            visibility=found.visibility,  # type: ignore[arg-type]
-            archived=found.archived,
-            default_branch=found.branch,
-            head=found.head,
-            topics=found.topics,
-            renamed_from=(str(found.asked),) if found.asked is not None else (),
-        )
+        self.info: RepoInfo | None = _info(found)
 
     def head(self) -> str:
         if self._found.state == "empty":
@@ -81,6 +73,18 @@ class ForgeTarget:
         source = Commit(copy.git, copy.revision, named=False)
         source.identity = self._found.name
         return source
+
+
+def _info(found: listed.RepoInfo) -> RepoInfo:
+    return RepoInfo(
+        name=str(found.name),
+        visibility=found.visibility,  # type: ignore[arg-type]
+        archived=found.archived,
+        default_branch=found.branch,
+        head=found.head,
+        topics=found.topics,
+        renamed_from=(str(found.asked),) if found.asked is not None else (),
+    )
 
 
 class Forges:
@@ -134,7 +138,9 @@ class Forges:
 
         if found.state in _NOT_THERE:
             what, remedy = _NOT_THERE[found.state]
-            return BrokenTarget(str(found.name), RingfenceError(what, where=str(found.name), remedy=remedy))
+            return BrokenTarget(
+                str(found.name), RingfenceError(what, where=str(found.name), remedy=remedy), _info(found)
+            )
         if self._mirrors is None:
             self._mirrors = Mirrors(self._client, self._folder / "mirrors")
         return ForgeTarget(found, self._mirrors)
