@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,25 @@ def test_what_did_not_move_costs_no_call_and_no_clone(acme: GitHubFake, policy: 
     assert len(acme.calls()) - before == 1
     assert again["summary"]["unchanged"] == 4
     assert same(again) == same(first)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_no_source_lies_in_the_cache(
+    acme: GitHubFake, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Workflows give the cache's folder to a cache that every pull request can read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RINGFENCE_CACHE", "kept/")
+    if named:
+        monkeypatch.setenv("RINGFENCE_MIRRORS", str(tmp_path / "far/away"))
+    audit(policy, "--org", "acme")
+    mirrors = tmp_path / ("far/away" if named else "kept-mirrors")
+    assert (mirrors / "127.0.0.1/acme/platform-shop.git/HEAD").is_file()
+    assert not [path for path in (tmp_path / "kept").rglob("*") if path.suffix in (".git", ".pack", ".idx")]
+    shutil.rmtree(mirrors)  # the next run has the cache alone
+    before = len(acme.calls("git"))
+    audit(policy, "--org", "acme")
+    assert len(acme.calls("git")) == before
 
 
 def test_the_organisations_of_the_policy(acme: GitHubFake, policy: Path) -> None:

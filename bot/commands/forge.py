@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import RingfenceError
-from bot.factcache import cache_directory
+from bot.factcache import cache_directory, mirror_directory
 from bot.facts.summary import RepoInfo
 from bot.names import RepoName
 from bot.policy import Policy
@@ -142,7 +142,7 @@ class Forges:
                 str(found.name), RingfenceError(what, where=str(found.name), remedy=remedy), _info(found)
             )
         if self._mirrors is None:
-            self._mirrors = Mirrors(self._client, self._folder / "mirrors")
+            self._mirrors = Mirrors(self._client, mirror_directory())
         return ForgeTarget(found, self._mirrors)
 
 
