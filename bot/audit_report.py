@@ -45,6 +45,13 @@ class NotAudited(msgspec.Struct, frozen=True, kw_only=True, tag="not-audited", t
     ]
     detail: str
     remedy: str = ""
+    visibility: Annotated[
+        str,
+        Meta(
+            description="`public`, `private`, `internal`, or `unknown` where its forge does not say; empty where no forge was asked, and "
+            "where a public report leaves its name out."
+        ),
+    ] = ""
     shard: Annotated[str, Meta(description="`3/8`: the shard that should have judged it; empty without shards.")] = ""
 
 
@@ -121,7 +128,12 @@ class AuditSummary(msgspec.Struct, frozen=True, kw_only=True):
     warnings: int = 0
     notes: int = 0
     waived: int = 0
-    hidden: Annotated[int, Meta(description="Repositories and fleet findings that a public report leaves out.")] = 0
+    hidden: Annotated[
+        int,
+        Meta(
+            description="Repositories, those not audited among them, and fleet findings that a public report leaves out."
+        ),
+    ] = 0
     requests: Annotated[int, Meta(description="Requests to package registries.")] = 0
     seconds: Annotated[float, Meta(description="Wall time of this run; of a merge, without its shards.")] = 0.0
     shards: Annotated[int, Meta(description="How many shards were merged; 0 without shards.")] = 0

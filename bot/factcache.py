@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["FactCache", "cache_directory", "reader_version"]
+__all__ = ["FactCache", "cache_directory", "mirror_directory", "reader_version"]
 
 _SNAPSHOTS_KEPT = 20_000
 _SNAPSHOT_BYTES = 256 * 1024**2
@@ -26,6 +26,12 @@ def cache_directory() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
     usual = "Library/Caches" if sys.platform == "darwin" else ".cache"
     return (Path(base) if base else Path.home() / usual) / "ringfence"
+
+
+def mirror_directory() -> Path:
+    """``$RINGFENCE_MIRRORS``, else a folder beside the cache's: mirrors hold whole repositories, private ones too, and workflows give
+    the cache's folder to a cache that others can read."""
+    return Path(os.environ.get("RINGFENCE_MIRRORS") or f"{os.path.abspath(cache_directory())}-mirrors")
 
 
 @lru_cache(maxsize=64)

@@ -38,7 +38,7 @@ def shard_of(label: str, count: int) -> int:
 class ShardHead(msgspec.Struct, frozen=True, kw_only=True, tag="shard", tag_field="kind"):
     """``shard`` and ``shards`` count from 1. ``policy`` is the organisation's policy's digest, ``inventory`` the labels of all
     repositories of the audit (not of this shard alone), ``repositories`` what they are called on their forge where that is
-    known beforehand, ``complete`` the owners (host, owner) whose repositories are all among them, ``scope`` what was asked
+    known beforehand, ``visibility`` what `NotAudited.visibility` says of those, ``complete`` the owners (host, owner) whose repositories are all among them, ``scope`` what was asked
     for, ``begun`` when, in seconds since 1970."""
 
     schema: int = SCHEMA
@@ -48,6 +48,7 @@ class ShardHead(msgspec.Struct, frozen=True, kw_only=True, tag="shard", tag_fiel
     policy: str
     inventory: tuple[str, ...]
     repositories: dict[str, str] = {}
+    visibility: dict[str, str] = {}
     complete: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     scope: str = ""

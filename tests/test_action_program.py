@@ -193,6 +193,28 @@ def test_somebody_elses_comment_is_left_alone(stage: Stage) -> None:
     assert made.comments[-1].author.login == "github-actions[bot]"
 
 
+def test_of_two_comments_of_ours_one_is_left(stage: Stage) -> None:
+    """Two runs at once both find none and make one each."""
+    made = pull(stage, {"src/new.js": OTHER})
+    job = token(stage)
+    stage.on_pull(made, RINGFENCE_TOKEN=job)
+    (first,) = made.comments
+    twins = [stage.fake.world.comment(made, "github-actions[bot]", first.body) for _ in range(2)]
+    said = stage.fake.world.comment(made, "github-actions[bot]", "of another program")
+    forged = stage.fake.world.comment(made, "mallory", first.body)
+    before = first.body
+    stage.on_pull(made, RINGFENCE_TOKEN=job)
+    assert made.comments == [first, said, forged]
+    made.comments += twins
+    stage.repo.commit({"src/new.js": "export {}\n"}, branch="change")
+    stage.fake.fail("DELETE */issues/comments/*", faults.not_found())  # another run deleted it meanwhile
+    ran = stage.on_pull(made, RINGFENCE_TOKEN=job)
+    assert "left out: the comment" not in ran.log
+    assert first.body != before
+    assert made.comments[:3] == [first, said, forged]
+    assert len(made.comments) == 4  # only the one that the fake kept
+
+
 def test_a_person_with_a_token_of_their_own(stage: Stage) -> None:
     made = pull(stage, {"src/new.js": OTHER})
     own = stage.fake.world.user_token("ada")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,25 @@ def test_what_did_not_move_costs_no_call_and_no_clone(acme: GitHubFake, policy: 
     assert same(again) == same(first)
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_no_source_lies_in_the_cache(
+    acme: GitHubFake, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Workflows give the cache's folder to a cache that every pull request can read."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RINGFENCE_CACHE", "kept/")
+    if named:
+        monkeypatch.setenv("RINGFENCE_MIRRORS", str(tmp_path / "far/away"))
+    audit(policy, "--org", "acme")
+    mirrors = tmp_path / ("far/away" if named else "kept-mirrors")
+    assert (mirrors / "127.0.0.1/acme/platform-shop.git/HEAD").is_file()
+    assert not [path for path in (tmp_path / "kept").rglob("*") if path.suffix in (".git", ".pack", ".idx")]
+    shutil.rmtree(mirrors)  # the next run has the cache alone
+    before = len(acme.calls("git"))
+    audit(policy, "--org", "acme")
+    assert len(acme.calls("git")) == before
+
+
 def test_the_organisations_of_the_policy(acme: GitHubFake, policy: Path) -> None:
     assert found(audit(policy, "--org")) == found(audit(policy, "--org", "127.0.0.1/acme"))
 
@@ -170,6 +190,66 @@ def test_a_limit_on_fetches_leaves_the_rest_not_audited_and_is_made_up_for(acme:
     assert report["not_audited"] == []
     assert found(report) == [(label, "floating-pin")]
     assert {call.path.split(".git")[0] for call in acme.calls("git")[before:]} == {"/acme/platform-shop"}
+
+
+@pytest.fixture
+def unread(acme: GitHubFake, policy: Path, tmp_path: Path) -> list[Path]:
+    """Private repositories that cannot be judged, and that policy calls open by their names; and the shards of their audit."""
+    world = acme.world
+    world.repository("acme/zeus-merger", {"ringfence.toml": "schema = 99 oops\n"}, private=True)
+    world.repository("acme/zeus-bid", {"package.json": {"name": "zeus-bid"}}, private=True)
+    world.repository("acme/broken", {"ringfence.toml": "schema = 98 oops\n"})
+    acme.fail("GIT /acme/zeus-bid.git/*", faults.server_error(), times=None)
+    shards = [tmp_path / f"shard-{part}.json" for part in (1, 2)]
+    for part, file in enumerate(shards, 1):
+        assert ringfence("audit", "--org", "acme", "--policy", policy, "--shard", f"{part}/2", "-o", file).code == 0
+    return shards
+
+
+@pytest.mark.parametrize("format_", ["json", "markdown", "terminal", "html"])
+def test_a_public_audit_keeps_back_what_it_could_not_judge(unread: list[Path], policy: Path, format_: str) -> None:
+    arguments = ("--policy", policy, "--format", format_)
+    for which in (("--org", "acme"), ("merge", *unread), ("merge", unread[0]), ("merge", unread[1])):
+        done = ringfence("audit", *which, *arguments, "--public")
+        assert done.code in (1, 2)
+        assert not re.search("zeus|99 oops", done.out + done.err), which
+    assert "zeus-merger" in ringfence("audit", "--org", "acme", *arguments, "--private").out
+
+
+def test_what_a_public_audit_keeps_back_is_counted(unread: list[Path], policy: Path) -> None:
+    report = audit(policy, "--public", "--org", "acme")
+    labels = ["127.0.0.1/acme/broken", "private repository not audited 1", "private repository not audited 2"]
+    assert [item["label"] for item in report["not_audited"]] == labels
+    assert [item["visibility"] for item in report["not_audited"]] == ["public", "", ""]
+    assert report["summary"]["not_audited"] == 3
+    assert report["summary"]["hidden"] == 2 + sum(r["hidden"] for r in report["repositories"]) == 4
+
+
+def test_a_public_audit_does_not_name_what_its_forge_does_not_show(
+    acme: GitHubFake, policy: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("127.0.0.1/acme/notes\n127.0.0.1/acme/zeus-gone\n")
+    report = audit(policy, "--public", "--repos-from", tmp_path / "list.txt")
+    assert [item["label"] for item in report["not_audited"]] == ["private repository not audited 1"]
+    assert "zeus" not in json.dumps(report)
+
+
+def test_a_public_trend_does_not_name_what_was_private_on_its_forge(acme: GitHubFake, policy: Path) -> None:
+    policy.write_text(policy.read_text() + '[gate]\nrepository_may = ["baseline"]\n')
+    held = {"schema": 1, "entries": [{"rule": "deep-import", "path": "a.js", "mark": "0" * 16, "count": 3}]}
+    files = {"package.json": {"name": "z", "private": True}, "ringfence-baseline.json": held}
+    gone = acme.world.repository("acme/zeus-bid", files, private=True)
+    unread = acme.world.repository("acme/zeus-merger", files, private=True)
+    first = audit(policy, "--org", "acme")
+    assert [row["label"].rpartition("/")[2] for row in first["baseline"]["repositories"]] == ["zeus-bid", "zeus-merger"]
+    acme.world.delete(gone)
+    unread.commit({"a.js": "1\n"})
+    acme.fail("GIT /acme/zeus-merger.git/*", faults.server_error(), times=None)
+    report = audit(policy, "--public", "--org", "acme")
+    assert {(row["label"], row["before"]) for row in report["baseline"]["repositories"]} == {
+        ("a private repository", 3)
+    }
+    assert "zeus" not in json.dumps(report)
 
 
 @pytest.mark.parametrize(

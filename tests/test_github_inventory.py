@@ -127,11 +127,68 @@ def test_a_hole_in_a_list_is_said(acme: GitHubFake, monkeypatch: pytest.MonkeyPa
     assert [info.state for info in repositories_of(client, "acme")] == ["unreadable", "ready"]
 
 
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.github.inventory._SIZES", (2, 1))
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_rename_hides_no_repository(acme: GitHubFake) -> None:
+    made = _names(acme, 5)
+    found = repositories_of(_client(acme), "acme")
+    first = next(found)
+    acme.world.rename(made[4], "acme/a-first")
+    acme.world.rename(made[0], "acme/z-last")
+    assert [first.name.name, *(info.name.name for info in found)] == ["r0000", "r0001", "r0002", "r0003", "a-first"]
+    assert len(acme.calls()) == 3
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_list_that_lost_one_while_it_was_read_is_read_again(acme: GitHubFake, tmp_path: Path) -> None:
+    """One that goes may move those behind it onto pages that were read."""
+    made = _names(acme, 5)
+    found = repositories_of(_client(acme), "acme", listing=Listing(tmp_path))
+    first = next(found)
+    acme.world.delete(made[0])
+    listed = [first.name.name, *(info.name.name for info in found)]
+    assert sorted(listed) == ["r0000", "r0001", "r0002", "r0003", "r0004"]
+    assert not list(tmp_path.glob("*/*.jsonl"))
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_one_that_came_while_the_list_was_read_is_in_it(acme: GitHubFake) -> None:
+    _names(acme, 3)
+    found = repositories_of(_client(acme), "acme")
+    first = next(found)
+    acme.world.repository("acme/a-new")
+    assert [first.name.name, *(info.name.name for info in found)] == ["r0000", "r0001", "r0002", "a-new"]
+    assert len(acme.calls()) == 2
+
+
+def test_a_list_that_stays_shorter_than_its_number_is_not_whole(
+    acme: GitHubFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _names(acme, 3)
+    client = _client(acme)
+    real = client.graphql
+
+    def without_one(*arguments: Any, **how: Any) -> Any:
+        data, errors = real(*arguments, **how)
+        del data["repositoryOwner"]["repositories"]["nodes"][1]
+        return data, errors
+
+    monkeypatch.setattr(client, "graphql", without_one)
+    found = [(info.name.name, info.state) for info in repositories_of(client, "acme")]
+    assert found == [("r0000", "ready"), ("r0002", "ready"), ("?", "unlisted")]
+    assert client.requests == 2
+
+
 def test_what_github_refuses_to_show_is_not_missing(acme: GitHubFake) -> None:
     """Without single sign-on's consent GitHub answers so: the repository is there for all that is known."""
     names = [RepoName(_HOST, "acme", "a"), RepoName(_HOST, "acme", "b")]
     acme.world.repository("acme/a", {"a": "1"})
     shown = {
+        "id": "R_1",
         "nameWithOwner": "acme/a",
         "visibility": "PUBLIC",
         "isArchived": False,

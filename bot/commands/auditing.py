@@ -118,6 +118,7 @@ def audit_shard(
                 policy=policies.base.digest,
                 inventory=tuple(target.label for target in inventory.targets),
                 repositories={t.label: t.info.name for t in inventory.targets if t.info is not None},
+                visibility={t.label: _visibility(t) for t in inventory.targets if t.info is not None},
                 complete=inventory.complete,
                 notes=inventory.notes,
                 scope=inventory.scope,
@@ -135,6 +136,11 @@ def audit_shard(
         progress.clear()
         writer.close()
         done.close()
+
+
+def _visibility(target: Target) -> str:
+    """What `NotAudited.visibility` says of it."""
+    return (target.info.visibility or "unknown") if target.info is not None else ""
 
 
 def organisation_policy(options: Options) -> tuple[Policy, Mapping[str, bytes]]:
@@ -211,6 +217,7 @@ class _Worker:
                 reason="policy" if isinstance(error, PolicyError) else "unreadable",
                 detail=f"{error.where}: {error.what}" if error.where else error.what,
                 remedy=error.remedy or "",
+                visibility=_visibility(target),
             )
         except Exception as error:  # one repository's trouble must not hide the others
             if debugging():
@@ -221,6 +228,7 @@ class _Worker:
                 reason="internal-error",
                 detail=f"judging it failed: {type(error).__name__}: {error}",
                 remedy="This is a bug of Ringfence: please report it (ringfence check on this repository, with RINGFENCE_DEBUG=1).",
+                visibility=_visibility(target),
             )
         finally:
             locks.forget()
@@ -388,6 +396,7 @@ class _Read:
     rows: dict[str, _Row] = field(default_factory=dict)
     failed: dict[str, NotAudited] = field(default_factory=dict)
     inventory: dict[str, str] = field(default_factory=dict)  # label -> repository
+    visibility: dict[str, str] = field(default_factory=dict)  # by label, where a forge was asked
     complete: set[tuple[str, str]] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
     shards: int = 0
@@ -440,7 +449,7 @@ def merge(
     _count_fleet(read, found, policy, options.fail_on)
     renderer = Renderer(documents.get, public=options.public)
     problems = [renderer.not_checked(problem) for problem in judged.not_checked]
-    public = _Public(policy, read.rows, options.public)
+    public = _Public(policy, read, not_audited, options.public)
     head = AuditHead(
         version=__version__,
         mode=policy.tables.mode,
@@ -452,7 +461,7 @@ def merge(
         baseline=public.baseline(_baseline(read, not_audited, policy, options, last)),
         pairs=public.pairs(pair_views(fleet, policy)),
         fleet=tuple(item for item in found if not public.hides(item.repository)),
-        not_audited=tuple(public.not_audited(item, number) for number, item in enumerate(not_audited, 1)),
+        not_audited=tuple(public.not_audited(item) for item in not_audited),
         not_checked=tuple(p for p in problems if not allowed(p, policy.tables.not_checked.allow)),
         allowed=tuple(p for p in problems if allowed(p, policy.tables.not_checked.allow)),
         not_run=tuple(judged.not_run),
@@ -530,6 +539,8 @@ def _begins(read: _Read, head: ShardHead, policy: Policy) -> bool:
     read.began.append(head.begun)
     for label in head.inventory:
         read.inventory.setdefault(label, head.repositories.get(label, ""))
+        if label in head.visibility:
+            read.visibility.setdefault(label, head.visibility[label])
     read.complete.update(head.complete)
     read.notes.update(dict.fromkeys(head.notes))
     if head.policy != policy.digest or head.version != __version__:
@@ -586,6 +597,7 @@ def _not_audited(read: _Read, *, shards: bool) -> list[NotAudited]:
                 reason=reason,
                 detail=detail,
                 remedy=f"Run ringfence audit --shard {shard} again, and merge." if shards else "Run the audit again.",
+                visibility=read.visibility.get(label, ""),
                 shard=shard,
             )
         )
@@ -719,15 +731,21 @@ def _repositories(read: _Read, public: _Public) -> Iterator[RepositoryAudit]:
 class _Public:
     """A report for everybody: repositories that are not public have a number for a name, and no details."""
 
-    def __init__(self, policy: Policy, rows: Mapping[str, _Row], public: bool) -> None:
+    def __init__(self, policy: Policy, read: _Read, not_audited: Sequence[NotAudited], public: bool) -> None:
         self._policy = policy
         self._public = public
+        self._forge = bool(read.visibility)
+        rows = read.rows
         hidden = [label for label in sorted(rows) if public and is_hidden(policy, rows[label].facts)]
         self._numbers = {label: f"private repository {number}" for number, label in enumerate(hidden, 1)}
-        self.hidden = len(hidden)
+        unread = [item for item in not_audited if public and not self._may_show(item)]
+        self._unread = {item.label: f"private repository not audited {number}" for number, item in enumerate(unread, 1)}
+        self.hidden = len(hidden) + len(unread)
         names = set(policy.private_names)
         for label in hidden:
             names.update(_telling_names(policy, rows[label].facts))
+        for item in unread:
+            names.update(_names_of(RepoName.parse(item.repository or item.label)))
         self.names = tuple(sorted(names)) if public else ()
 
     def hides(self, label: str) -> bool:
@@ -765,7 +783,8 @@ class _Public:
         for row in found.repositories:
             if self.hides(row.label):
                 row = msgspec.structs.replace(row, label=self.label(row.label), hidden=True)
-            elif (row.gone or row.size is None) and not self._is_open(row.label):
+            elif row.label in self._unread or (row.gone and (self._forge or not self._is_open(row.label))):
+                # What is gone from a forge may have been private there, whatever policy says of its name.
                 row = msgspec.structs.replace(row, label="a private repository", hidden=True)
             rows.append(row)
         return msgspec.structs.replace(found, repositories=tuple(rows))
@@ -773,15 +792,22 @@ class _Public:
     def _is_open(self, repository: str) -> bool:
         return self._policy.counts_as(self._policy.side_of_repository(RepoName.parse(repository))) is Side.OPEN
 
-    def not_audited(self, item: NotAudited, number: int) -> NotAudited:
-        if not self._public or self._is_open(item.repository or item.label):
+    def _may_show(self, item: NotAudited) -> bool:
+        """A forge's word comes before policy's, as for what was audited."""
+        if item.visibility:
+            return item.visibility == "public"
+        return self._is_open(item.repository or item.label)
+
+    def not_audited(self, item: NotAudited) -> NotAudited:
+        if item.label not in self._unread:
             return item
         return msgspec.structs.replace(
             item,
-            label=f"private repository not audited {number}",
+            label=self._unread[item.label],
             repository="",
             detail="it could not be judged" if not item.reason.startswith("shard") else item.detail,
             remedy="" if not item.reason.startswith("shard") else item.remedy,
+            visibility="",
         )
 
     def screened(self, head: AuditHead) -> AuditHead:
@@ -798,11 +824,14 @@ class _Public:
 
 def _telling_names(policy: Policy, facts: RepoSummary) -> Iterator[str]:
     """Names that give a repository away wherever they stand: not its plain words (``web``), which would tear holes into text."""
-    name = RepoName.parse(facts.repository) if facts.repository else None
+    yield from _names_of(RepoName.parse(facts.repository) if facts.repository else None)
+    for member in facts.members:
+        if member.side != "open" and member.name.startswith("@") and "/" in member.name:
+            yield member.name
+
+
+def _names_of(name: RepoName | None) -> Iterator[str]:
     if name is not None:
         yield f"{name.owner}/{name.name}"
         if "-" in name.name or "_" in name.name:
             yield name.name
-    for member in facts.members:
-        if member.side != "open" and member.name.startswith("@") and "/" in member.name:
-            yield member.name

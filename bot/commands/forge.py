@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import RingfenceError
-from bot.factcache import cache_directory
+from bot.factcache import cache_directory, mirror_directory
 from bot.facts.summary import RepoInfo
 from bot.names import RepoName
 from bot.policy import Policy
@@ -26,6 +26,10 @@ __all__ = ["ForgeTarget", "Forges", "owners_of"]
 
 _NOT_THERE = {
     "missing": ("it is not there, or the token may not see it", "Correct its name, or give a token that may read it."),
+    "unlisted": (
+        "GitHub counts more repositories than it lists: they change, or the token may not see some",
+        "Run the audit again; if it stays, give a token that may read all: see docs/github.md.",
+    ),
     "unreadable": (
         "GitHub counts it and does not show its commits",
         "Give a token that may read it: see docs/github.md.",
@@ -43,15 +47,7 @@ class ForgeTarget:
         self._found = found
         self._mirrors = mirrors
         self.label = self.key = str(found.name)
-        self.info: RepoInfo | None = RepoInfo(
-            name=str(found.name),
-            visibility=found.visibility,  # type: ignore[arg-type]
-            archived=found.archived,
-            default_branch=found.branch,
-            head=found.head,
-            topics=found.topics,
-            renamed_from=(str(found.asked),) if found.asked is not None else (),
-        )
+        self.info: RepoInfo | None = _info(found)
 
     def head(self) -> str:
         if self._found.state == "empty":
@@ -79,6 +75,18 @@ class ForgeTarget:
         return source
 
 
+def _info(found: listed.RepoInfo) -> RepoInfo:
+    return RepoInfo(
+        name=str(found.name),
+        visibility=found.visibility,  # type: ignore[arg-type]
+        archived=found.archived,
+        default_branch=found.branch,
+        head=found.head,
+        topics=found.topics,
+        renamed_from=(str(found.asked),) if found.asked is not None else (),
+    )
+
+
 class Forges:
     """The hosts of an audit, each with its own credential. What GitHub says of its own waits goes to ``say``."""
 
@@ -90,18 +98,22 @@ class Forges:
 
     def organisations(self, owners: Iterable[tuple[str, str]]) -> Inventory:
         """Every repository of these owners (host, owner) that the token sees. Raises `GitHubError` where one cannot be listed."""
-        from bot.github.inventory import repositories_of
+        from bot.github.inventory import NAMELESS, repositories_of
         from bot.github.listing import Listing
 
         listing = Listing(self._folder / "listings")
         targets: list[Target] = []
         asked = tuple(dict.fromkeys(owners))
+        whole: list[tuple[str, str]] = []
         for host, owner in asked:
-            targets += [self._target(found) for found in repositories_of(self._client(host), owner, listing=listing)]
+            listed = list(repositories_of(self._client(host), owner, listing=listing))
+            targets += [self._target(found) for found in listed]
+            if not any(found.name.name == NAMELESS for found in listed):
+                whole.append((host, owner))
         notes = ("what a token may not see GitHub does not list: an audit is of what its token sees",)
         scope = f"organisations {' '.join(sorted(f'{host}/{owner}'.lower() for host, owner in asked))}"
         ordered = tuple(sorted(targets, key=lambda target: target.label))
-        return Inventory(ordered, complete=asked, notes=notes, scope=scope)
+        return Inventory(ordered, complete=tuple(whole), notes=notes, scope=scope)
 
     def named(self, names: Sequence[RepoName]) -> dict[RepoName, Target]:
         """These repositories, a hundred a query."""
@@ -126,9 +138,11 @@ class Forges:
 
         if found.state in _NOT_THERE:
             what, remedy = _NOT_THERE[found.state]
-            return BrokenTarget(str(found.name), RingfenceError(what, where=str(found.name), remedy=remedy))
+            return BrokenTarget(
+                str(found.name), RingfenceError(what, where=str(found.name), remedy=remedy), _info(found)
+            )
         if self._mirrors is None:
-            self._mirrors = Mirrors(self._client, self._folder / "mirrors")
+            self._mirrors = Mirrors(self._client, mirror_directory())
         return ForgeTarget(found, self._mirrors)
 
 

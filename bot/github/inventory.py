@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from bot.github.client import Client
     from bot.github.listing import Listing
 
-__all__ = ["RepoInfo", "State", "repositories_named", "repositories_of"]
+__all__ = ["NAMELESS", "RepoInfo", "State", "repositories_named", "repositories_of"]
 
-# ``missing``: not there, or not for this token. ``unreadable``: GitHub does not show its commits.
-State = Literal["ready", "empty", "unreadable", "missing"]
+# ``missing``: not there, or not for this token. ``unreadable``: GitHub does not show its commits. ``unlisted``: it counts more than it lists.
+State = Literal["ready", "empty", "unreadable", "missing", "unlisted"]
 
 _FIELDS = """fragment fields on Repository {
-  nameWithOwner visibility isArchived isEmpty
+  id nameWithOwner visibility isArchived isEmpty
   defaultBranchRef { name target { oid } }
   repositoryTopics(first: 20) { nodes { topic { name } } }
 }"""
 _OWNED = """query($owner: String!, $first: Int!, $after: String) {
   repositoryOwner(login: $owner) {
-    repositories(first: $first, after: $after, ownerAffiliations: [OWNER], orderBy: {field: NAME, direction: ASC}) {
-      pageInfo { endCursor hasNextPage }
+    repositories(first: $first, after: $after, ownerAffiliations: [OWNER], orderBy: {field: CREATED_AT, direction: ASC}) {
+      totalCount pageInfo { endCursor hasNextPage }
       nodes { ...fields }
     }
   }
@@ -39,16 +39,16 @@ _OWNED = """query($owner: String!, $first: Int!, $after: String) {
 """
 # GitHub ends a query that takes too long with 502 or 504: a smaller one may pass.
 _SIZES = (100, 50, 25, 10)
-
-
-_NAMELESS = "?"
+# How often a list that changed while it was read is read.
+_READINGS = 2
+NAMELESS = "?"  # no repository can be called so
 
 
 class RepoInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One repository as it was when it was listed.
 
     ``name`` is the name in force (``owner/?`` for one that GitHub counts and does not show). ``asked``: the name that it was asked by, where that is an old one. ``head``: the commit id at
-    the tip of the default branch, where ``state`` is ``ready``.
+    the tip of the default branch, where ``state`` is ``ready``. ``id``: GitHub's own, which no rename changes.
     """
 
     name: RepoName
@@ -59,18 +59,39 @@ class RepoInfo(msgspec.Struct, frozen=True, kw_only=True):
     head: str = ""
     topics: tuple[str, ...] = ()
     asked: RepoName | None = None
+    id: str = ""
 
 
 def repositories_of(client: Client, owner: str, *, listing: Listing | None = None) -> Iterator[RepoInfo]:
-    """All repositories of an organisation or user that the token sees, by name.
+    """All repositories of an organisation or user that the token sees, in the order in which they were made: a rename moves none of them.
 
-    With a `Listing`, a run that was stopped in the middle goes on where it was. Raises `GitHubError`.
+    A list that is not as long as GitHub counts changed while it was read, and is read once more. Where it still is not, the last
+    one is ``unlisted``: some are missing, and nobody knows which. With a `Listing`, a run that was stopped in the middle goes on
+    where it was. Raises `GitHubError`.
     """
+    given: set[str] = set()
+    for _ in range(_READINGS):
+        listed: set[str] = set()
+        count, steady = 0, True
+        for infos, total in _pages(client, owner, listing):
+            # One that went may have moved those behind it onto pages that were read: a smaller number tells.
+            count, steady = total, steady and total >= count
+            for info in infos:
+                key = info.id or f"{NAMELESS}{len(listed)}"
+                listed.add(key)
+                if key not in given:
+                    given.add(key)
+                    yield info
+        if steady and len(listed) == count:
+            return
+    yield _nameless(client.host.name, owner, "unlisted")
+
+
+def _pages(client: Client, owner: str, listing: Listing | None) -> Iterator[tuple[list[RepoInfo], int]]:
+    """One reading of the list, page by page, each with the number of all at that time (0 for what a stopped run had)."""
     kept, after = listing.kept(client, owner) if listing else ([], None)
-    seen: set[tuple[str, str, str]] = set()
-    for info in kept:
-        seen.add(info.name.key())
-        yield info
+    if kept:
+        yield kept, 0
     size, more = 0, True
     while more:
         try:
@@ -92,11 +113,7 @@ def repositories_of(client: Client, owner: str, *, listing: Listing | None = Non
             listing.keep(client, owner, infos, after)
         elif listing:
             listing.forget(client, owner)
-        for info in infos:
-            # One that was renamed while pages were read may be on two of them.
-            if info.name.key() not in seen or info.name.name == _NAMELESS:
-                seen.add(info.name.key())
-                yield info
+        yield infos, page["totalCount"]
 
 
 def repositories_named(client: Client, names: Iterable[RepoName]) -> Iterator[RepoInfo]:
@@ -165,9 +182,10 @@ def _info(host: str, node: Any) -> RepoInfo:
         branch=branch.get("name", ""),
         head=head,
         topics=tuple(each["topic"]["name"] for each in node["repositoryTopics"]["nodes"] or ()),
+        id=node["id"],
     )
 
 
-def _nameless(host: str, owner: str) -> RepoInfo:
+def _nameless(host: str, owner: str, state: State = "unreadable") -> RepoInfo:
     """A hole in a list: said, so that it is not taken for a list without it."""
-    return RepoInfo(name=RepoName(host, owner, _NAMELESS), state="unreadable")
+    return RepoInfo(name=RepoName(host, owner, NAMELESS), state=state)

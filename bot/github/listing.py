@@ -26,6 +26,7 @@ __all__ = ["Listing"]
 
 # GitHub gives new calls every hour.
 _GOOD_FOR = 3 * 3600.0
+_SCHEMA = 2  # 1 was in the order of names, where its cursors lead elsewhere
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ class Listing:
             pages = [msgspec.json.decode(line, type=_Page) for line in lines]
         except (OSError, ValueError, msgspec.MsgspecError):
             return [], None
-        mine = first.schema == 1 and first.mark == client.mark(owner, first.salt)
+        mine = first.schema == _SCHEMA and first.mark == client.mark(owner, first.salt)
         if not mine or not pages or not 0 <= self._now() - first.begun < _GOOD_FOR:
             return [], None
         return [info for page in pages for info in page.repos], pages[-1].after
@@ -70,7 +71,7 @@ class Listing:
             with os.fdopen(os.open(file, flags, 0o600), "wb") as out:
                 if not known:
                     salt = secrets.token_hex(8)
-                    out.write(msgspec.json.encode(_Head(1, salt, client.mark(owner, salt), self._now())) + b"\n")
+                    out.write(msgspec.json.encode(_Head(_SCHEMA, salt, client.mark(owner, salt), self._now())) + b"\n")
                 out.write(msgspec.json.encode(_Page(tuple(repos), after)) + b"\n")
         except OSError:
             return

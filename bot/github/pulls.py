@@ -99,17 +99,21 @@ class PullRequest:
     ) -> Literal["created", "updated", "unchanged", "nothing"]:
         """Bring our one comment to ``body``, which begins with the hidden ``marker`` that finds it again.
 
-        Somebody else's comment that holds the marker is left alone. Without ``create`` a comment is only updated.
+        Two runs at once may have made two: the first is kept and the others are deleted. Somebody else's comment that holds the
+        marker is left alone. Without ``create`` a comment is only updated.
         """
-        for comment in self._pages(f"/issues/{self._number}/comments", f"read the comments of {self._name}"):
-            if not str(comment.get("body") or "").startswith(marker) or not self._is_ours(comment):
-                continue
-            if comment["body"] == body:
-                return "unchanged"
-            self._ask(
-                "PATCH", f"/issues/comments/{comment['id']}", f"update our comment on {self._name}", {"body": body}
-            )
-            return "updated"
+        comments = self._pages(f"/issues/{self._number}/comments", f"read the comments of {self._name}")
+        # All are read before one is deleted: that moves those on later pages.
+        ours = [c for c in comments if str(c.get("body") or "").startswith(marker) and self._is_ours(c)]
+        if ours:
+            first, *others = ours
+            changed = first["body"] != body
+            if changed:
+                doing = f"update our comment on {self._name}"
+                self._ask("PATCH", f"/issues/comments/{first['id']}", doing, {"body": body})
+            for other in others:
+                self._delete_comment(other["id"])
+            return "updated" if changed or others else "unchanged"
         if not create:
             return "nothing"
         self._ask("POST", f"/issues/{self._number}/comments", f"comment on {self._name}", {"body": body})
@@ -136,6 +140,13 @@ class PullRequest:
         )
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _delete_comment(self, number: int) -> None:
+        try:
+            self._ask("DELETE", f"/issues/comments/{number}", f"delete our second comment on {self._name}")
+        except GitHubError as error:
+            if error.kind != "not-found":  # another run was faster
+                raise
 
     def _is_ours(self, comment: Mapping[str, Any]) -> bool:
         """Whether we wrote it. REST says ``name[bot]`` where GraphQL may say ``name``."""

@@ -143,6 +143,8 @@ class _Root:
         order = how.get("orderBy") or {}
         if order.get("field") == "NAME":
             seen.sort(key=lambda repo: repo.name.lower(), reverse=order["direction"] == "DESC")
+        if order.get("field") == "CREATED_AT":
+            seen.sort(key=lambda repo: (repo.created, repo.id), reverse=order["direction"] == "DESC")
         return self.connection("repositories", seen, self.repo, how)
 
     def connection(
