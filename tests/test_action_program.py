@@ -744,6 +744,27 @@ def test_without_the_overlay_a_run_of_our_own_is_incomplete(stage: Stage) -> Non
     assert (ran.code, [p["reason"] for p in ran.report["allowed"]]) == (0, ["no-overlay"])
 
 
+@pytest.mark.parametrize("own", [GATE, ""])
+def test_approvers_that_the_overlay_alone_names_are_not_shown_in_public(
+    stage: Stage, registry: LoopbackRegistry, tmp_path: Path, own: str
+) -> None:
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text('[gate]\napprovers = ["@zebra", "@zebra-takeover/board"]\n')
+    stage.repo.commit({"ringfence.toml": policy(registry, own.replace(', "@acme/boundary"', ""))})
+    made = pull(stage, {".github/workflows/gate.yml": WORKFLOW.replace("v1", "v2")})
+    reader = stage.fake.world.user_token("ada")
+    for token_, code in ((reader, 1), (token(stage), 2)):
+        ran = stage.on_pull(
+            made, RINGFENCE_TOKEN=token_, RINGFENCE_OVERLAY=str(overlay), RINGFENCE_SARIF_FILE="r.sarif"
+        )
+        assert ran.code == code
+        everything = ran.log + ran.summary + json.dumps(ran.report) + "".join(c.body for c in made.comments)
+        assert "zebra" not in everything + (stage.workspace / "r.sarif").read_text()
+        assert "[private]" in everything
+        assert ("Ask @sam or [private]" in everything) is (bool(own) and code == 1)
+        stage.fake.world.review(stage.repo, made, "mallory")  # in the team? A job's token cannot tell.
+
+
 def test_a_private_repository_shows_its_own(
     github_fake: GitHubFake, registry: LoopbackRegistry, tmp_path: Path
 ) -> None:

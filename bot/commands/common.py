@@ -401,6 +401,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             places=judgement.places,
             again=options.again,
             private_names=opened.policy.private_names,
+            private_waivers=opened.policy.private_waivers,
         )
         findings = located(judgement.judged, renderer, before=before, baseline=opened.baseline)
         judgement.keep(renderer.places)

@@ -6,6 +6,8 @@ import re
 import tomllib
 from collections.abc import Iterator
 
+import msgspec
+
 from bot.baseline import BASELINE_FILE, Baseline, grown
 from bot.baseline import read as read_baseline
 from bot.errors import ReadError
@@ -25,7 +27,7 @@ from bot.rule import (
     Unknown,
 )
 from bot.rules.identity.gate_change.workflows import ActionFiles, Side, document_of, is_workflow, runs_ringfence
-from bot.text import Public, Text
+from bot.text import Private, Public, Text
 
 __all__ = ["RULE"]
 
@@ -75,14 +77,14 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     if not moved:
         return verdict
     approvers = policy.tables.gate.approvers
-    answers = {approver: known(AskApproval(approver)) for approver in approvers}
-    if any(isinstance(answer, Approval) and answer.by for answer in answers.values()):
+    answers = [known(AskApproval(approver)) for approver in approvers]
+    if any(isinstance(answer, Approval) and answer.by for answer in answers):
         verdict.counts["cleared"] = len(moved)
         return verdict
-    unknown = [(approver, answer) for approver, answer in answers.items() if isinstance(answer, Unknown)]
+    unknown = [(index, answer) for index, answer in enumerate(answers) if isinstance(answer, Unknown)]
     if unknown:
-        verdict.not_checked = [_unknown(approver, answer) for approver, answer in unknown]
-    elif all(isinstance(answer, Approval) for answer in answers.values()):
+        verdict.not_checked = [_unknown_approver(index, answer, policy) for index, answer in unknown]
+    elif all(isinstance(answer, Approval) for answer in answers):
         verdict.hits = [_hit(file, changed, policy) for file in moved]
     return verdict
 
@@ -154,25 +156,44 @@ def _hit(file: ChangedFile, changed: Changed, policy: Policy) -> Hit:
     approvers = policy.tables.gate.approvers
     prefix = f"{changed.folder}/" if changed.folder else ""
     inside = file.path.startswith(prefix)
-    params: dict[str, Text] = {
+    shown = _shown(policy)
+    params: dict[str, Text] = shown | {
         "path": policy.text(file.path),
-        "approvers": policy.text(" or ".join(approvers)),
         "verb": Public("removes" if file.after is None else "adds" if file.before is None else "changes"),
     }
+    named = " or ".join(f"{{{name}}}" for name in shown)
+    nowhere = "the private overlay sets gate.approvers" if approvers else "the policy sets no gate.approvers"
     return Hit(
         place=Place(file.path.removeprefix(prefix) if inside else _POLICY_FILE),
         subject=file.path,
         message="this pull request {verb} {path}, which judges it, and nobody whom policy names has approved it as it stands"
         if approvers
         else "this pull request {verb} {path}, which judges it, and policy names nobody to approve that",
-        remedy="Ask {approvers} for an approval: it runs the check again. An earlier commit's approval does not count."
+        remedy=f"Ask {named} for an approval: it runs the check again. An earlier commit's approval does not count."
         if approvers
         else "Name approvers in [gate] of the policy.",
         params=params,
         severity=None if approvers else Severity.NOTE,
-        evidence=policy.evidence("gate.approvers")
-        or (Evidence(kind="policy", text="the policy sets no gate.approvers"),),
+        evidence=policy.evidence("gate.approvers") or (Evidence(kind="policy", text=nowhere),),
     )
+
+
+def _shown(policy: Policy) -> dict[str, Text]:
+    """Who may approve, each by itself: some may be known to the private overlay alone."""
+    return {
+        f"approver{index}": policy.said_by(f"gate.approvers.{index}", approver)
+        for index, approver in enumerate(policy.tables.gate.approvers)
+    }
+
+
+def _unknown_approver(index: int, answer: Unknown, policy: Policy) -> NotChecked:
+    approver, name = policy.tables.gate.approvers[index], f"approver{index}"
+    problem, shown = _unknown(approver, answer), _shown(policy)[name]
+    if isinstance(shown, Public):
+        return problem
+    told = any(part.lower() in answer.detail.lower() for part in approver.removeprefix("@").split("/"))
+    params = {name: shown, "detail": Private(answer.detail) if told else policy.text(answer.detail)}
+    return msgspec.structs.replace(problem, subject=f"{{{name}}}", detail="{detail}", params=params)
 
 
 def _unknown(what: str, answer: Unknown) -> NotChecked:
