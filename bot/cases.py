@@ -59,7 +59,7 @@ from bot.fleet import Fleet, FleetRule
 from bot.fleet_engine import findings_of, judge_fleet
 from bot.load import Loaded, load
 from bot.model import Finding, Hit, Location, NotChecked, Place
-from bot.names import PackageName, RepoName, matches_any
+from bot.names import PackageName, RepoName
 from bot.policy import Policy, PolicyTables, Side
 from bot.rule import (
     Absent,
@@ -71,6 +71,7 @@ from bot.rule import (
     AskParsed,
     AskPublished,
     AskVersion,
+    AskWorkflows,
     Changed,
     ChangedFile,
     Described,
@@ -351,7 +352,7 @@ def _answers(
             answers[key] = ParsedFile(path=key.path, imports=found.imports, broken=found.broken)
         elif isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest):
             answers[key] = _registry_answer(key, registry)
-        elif isinstance(key, AskChanged):
+        elif isinstance(key, AskChanged | AskWorkflows):
             answers[key] = _changed(key, files, before) if "change" in head else Changed()
         elif isinstance(key, AskApproval):
             nobody_knows = Unknown(reason="approval-unknown", detail="the case does not say")
@@ -359,15 +360,14 @@ def _answers(
     return answers
 
 
-def _changed(key: AskChanged, files: Mapping[str, bytes], before: Mapping[str, bytes]) -> Changed:
-    asked = [path for path in sorted({*files, *before}) if path in key.paths or matches_any(path, key.patterns)]
-    return Changed(
-        files=tuple(
-            ChangedFile(path=path, before=before.get(path), after=files.get(path))
-            for path in asked
-            if before.get(path) != files.get(path)
-        )
-    )
+def _changed(key: AskChanged | AskWorkflows, files: Mapping[str, bytes], unlike: Mapping[str, bytes]) -> Changed:
+    # A file that says nothing of how it was is new in the change, unless the case says that it was there.
+    found = [
+        ChangedFile(path=path, before=unlike.get(path), after=files.get(path)) for path in sorted({*files, *unlike})
+    ]
+    if isinstance(key, AskWorkflows):
+        return Changed(files=tuple(file for file in found if key.means(file.path)))
+    return Changed(files=tuple(file for file in found if key.means(file.path, "") and file.before != file.after))
 
 
 def _registry_answer(key: AskVersion | AskPackage | AskPublished | AskLatest, registry: Mapping[str, Any]) -> object:

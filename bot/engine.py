@@ -321,7 +321,8 @@ class Places(msgspec.Struct, frozen=True):
 class Renderer:
     """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
 
-    ``public`` leaves private values out, and with them the source line that would show them. A bug that strikes here costs one
+    ``public`` leaves private values out, and with them the source line that would show them, and the reasons of
+    ``private_waivers``. A bug that strikes here costs one
     finding its place or its words, never the run: ``crashes`` says so, once a rule and file. ``places`` are what an earlier
     run found in files that are still the same, ``again`` how to find the same once more.
     """
@@ -334,8 +335,10 @@ class Renderer:
         places: Places | None = None,
         again: Again = Again(),  # noqa: B008  (it is frozen)
         private_names: Sequence[str] = (),
+        private_waivers: Container[Waiver] = (),
     ) -> None:
         self._private_names = private_names
+        self._private_waivers = private_waivers
         self._again = again
         self._read = read
         self._public = public
@@ -419,9 +422,13 @@ class Renderer:
             related=tuple(Related(text=text, location=locate(place)) for text, place in hit.related),
             evidence=guarded(lambda: tuple(self._evidence(link) for link in shown), ()),
             edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
-            waived=waiver.reason if waiver else "",
+            waived=self._reason(waiver) if waiver else "",
         )
         return msgspec.structs.replace(found, next=next_step(found, self._again))
+
+    def _reason(self, waiver: Waiver) -> str:
+        reason = Private(waiver.reason) if waiver in self._private_waivers else Public(waiver.reason)
+        return fill("{reason}", {"reason": reason}, public=self._public)
 
     def line(self, location: Location) -> str:
         """The text of a location's first line; empty for a file as a whole, and for a line too long to show."""

@@ -67,9 +67,14 @@ def findings_of(
         standing = standings.get(label, Standing())
         own = _by_its_own(judged, by_repository[label], policy, standing)
         # Everything was located when its repository was at hand; only the policy's files can be read here.
-        findings = located(
-            own, Renderer(read, public=public, places=_seen(summary), private_names=policy.private_names)
+        renderer = Renderer(
+            read,
+            public=public,
+            places=_seen(summary),
+            private_names=policy.private_names,
+            private_waivers=policy.private_waivers,
         )
+        findings = located(own, renderer)
         observed = standing.mode == "observe"
         found += [FleetFinding(repository=label, finding=finding, observed=observed) for finding in findings]
     return tuple(found)

@@ -106,11 +106,30 @@ class AskBaselineUse(msgspec.Struct, frozen=True):
 
 
 class AskChanged(msgspec.Struct, frozen=True):
-    """Which of these files a pull request changes -> `Changed`. ``paths`` are those of the judged root, ``patterns`` (of
-    workflows) are held against paths from the top of the git repository."""
+    """Which of these files a pull request changes -> `Changed`. ``paths`` are those of the judged root; ``files``, and
+    ``folders`` with all that lies in them, are named from the top of the git repository. All are names, no patterns."""
 
     paths: tuple[str, ...]
-    patterns: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    def means(self, path: str, folder: str) -> bool:
+        """Whether a path from the top is asked for, where the judged root is ``folder``."""
+        own = path if not folder else path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else None
+        return own in self.paths or path in self.files or any(path.startswith(f"{name}/") for name in self.folders)
+
+
+class AskWorkflows(msgspec.Struct, frozen=True):
+    """The workflows of the repository and the actions in it, changed or not -> `Changed`: GitHub's ``.github/workflows``, and
+    every ``action.yml``."""
+
+    @staticmethod
+    def means(path: str) -> bool:
+        """Whether a path from the top is one of them."""
+        folder, _, name = path.rpartition("/")
+        if folder == ".github/workflows":
+            return name.endswith((".yml", ".yaml"))
+        return name in ("action.yml", "action.yaml")
 
 
 class AskApproval(msgspec.Struct, frozen=True):
@@ -130,6 +149,7 @@ Key = (
     | AskWaiverUse
     | AskBaselineUse
     | AskChanged
+    | AskWorkflows
     | AskApproval
 )
 
@@ -241,7 +261,7 @@ class BaselineUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that a change touches, by its path from the top of the git repository: its bytes before and after, None where
+    """A file that a change touches or may touch, by its path from the top of the git repository: its bytes before and after, None where
     it is not there."""
 
     path: str
@@ -308,7 +328,7 @@ class Known:
     @overload
     def __call__(self, key: AskBaselineUse) -> BaselineUse | Unknown | Pending: ...
     @overload
-    def __call__(self, key: AskChanged) -> Changed | Unknown | Pending: ...
+    def __call__(self, key: AskChanged | AskWorkflows) -> Changed | Unknown | Pending: ...
     @overload
     def __call__(self, key: AskApproval) -> Approval | Unknown | Pending: ...
     def __call__(self, key: Key) -> object:

@@ -562,6 +562,49 @@ def test_the_queue_asks_for_the_approval_of_the_queued_pull_request(stage: Stage
     assert "does not say which pull request" in ran.log
 
 
+def test_a_job_that_takes_the_name_of_the_gate(stage: Stage) -> None:
+    fake = "on: pull_request\njobs:\n  boundary:\n    steps:\n      - run: 'true'\n"
+    made = pull(
+        stage, {".github/workflows/lint.yml": fake, ".github/workflows/other.yml": fake.replace("bound", "prim")}
+    )
+    ran = stage.on_pull(made, RINGFENCE_TOKEN=token(stage))
+    assert (ran.code, gate(ran)) == (1, [("gate-change", ".github/workflows/lint.yml")])
+    # Nobody runs Ringfence here: the check is that of another repository's workflow.
+    stage.repo.commit({".github/workflows/gate.yml": None})
+    made = pull(stage, {".github/workflows/lint.yml": fake.replace("boundary", "ringfence")}, branch="second")
+    ran = stage.on_pull(made, RINGFENCE_TOKEN=token(stage))
+    assert (ran.code, gate(ran)) == (1, [("gate-change", ".github/workflows/lint.yml")])
+
+
+def test_an_action_of_the_repository_that_the_gate_uses(stage: Stage) -> None:
+    outer = "runs:\n  using: composite\n  steps:\n    - uses: ./ci/inner\n"
+    inner = "runs:\n  using: composite\n  steps:\n    - uses: acme/ringfence@v1\n"
+    stage.repo.commit(
+        {
+            ".github/workflows/gate.yml": "on: pull_request\njobs:\n  b:\n    steps:\n      - uses: ./ci/gate\n",
+            "ci/gate/action.yml": outer,
+            "ci/inner/action.yml": inner,
+            "ci/other/action.yml": outer,
+        }
+    )
+    empty = "runs:\n  using: composite\n  steps: []\n"
+    for number, path in enumerate(("ci/gate/action.yml", "ci/inner/action.yml", "ci/gate/run.sh")):
+        made = pull(stage, {path: empty, "ci/other/action.yml": empty}, branch=f"change-{number}")
+        ran = stage.on_pull(made, RINGFENCE_TOKEN=token(stage))
+        assert (ran.code, gate(ran)) == (1, [("gate-change", path)])
+    made = pull(stage, {"ci/gate/action.yml": "# more\n" + outer, "ci/gates": "x"}, branch="comment")
+    assert stage.on_pull(made, RINGFENCE_TOKEN=token(stage)).code == 0
+
+
+@pytest.mark.parametrize("path", ["acme.toml", "boundary/[a]*{b}.toml"])
+def test_a_policy_by_address_is_of_the_gate_where_it_lies(stage: Stage, registry: LoopbackRegistry, path: str) -> None:
+    stage.repo.commit({"ringfence.toml": None, path: policy(registry, GATE)})
+    made = pull(stage, {path: policy(registry, GATE.replace("@sam", "@mallory")), "boundary/abb.toml": "x"})
+    for given in (path, f"acme/shop@main:{path}", f"127.0.0.1/Acme/shop:{path}"):
+        ran = stage.on_pull(made, RINGFENCE_TOKEN=token(stage), RINGFENCE_POLICY=given)
+        assert (ran.code, gate(ran)) == (1, [("gate-change", path)])
+
+
 def test_policy_waivers_and_baseline_of_the_head_have_no_effect(stage: Stage, registry: LoopbackRegistry) -> None:
     from bot.baseline import Baseline, Entry, mark
     from bot.baseline import write as as_bytes
@@ -776,6 +819,27 @@ def test_without_secrets_an_overlay_that_fails_otherwise_is_not_allowed(
     for ran in (wrong, stage.on_pull(made, RINGFENCE_OVERLAY="acme/secrets:overlay.toml")):
         assert (ran.code, ran.report["allowed"]) == (2, [])
         assert "typo" not in ran.log
+
+
+@pytest.mark.parametrize("own", [GATE, ""])
+def test_approvers_that_the_overlay_alone_names_are_not_shown_in_public(
+    stage: Stage, registry: LoopbackRegistry, tmp_path: Path, own: str
+) -> None:
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text('[gate]\napprovers = ["@zebra", "@zebra-takeover/board"]\n')
+    stage.repo.commit({"ringfence.toml": policy(registry, own.replace(', "@acme/boundary"', ""))})
+    made = pull(stage, {".github/workflows/gate.yml": WORKFLOW.replace("v1", "v2")})
+    reader = stage.fake.world.user_token("ada")
+    for token_, code in ((reader, 1), (token(stage), 2)):
+        ran = stage.on_pull(
+            made, RINGFENCE_TOKEN=token_, RINGFENCE_OVERLAY=str(overlay), RINGFENCE_SARIF_FILE="r.sarif"
+        )
+        assert ran.code == code
+        everything = ran.log + ran.summary + json.dumps(ran.report) + "".join(c.body for c in made.comments)
+        assert "zebra" not in everything + (stage.workspace / "r.sarif").read_text()
+        assert "[private]" in everything
+        assert ("Ask @sam or [private]" in everything) is (bool(own) and code == 1)
+        stage.fake.world.review(stage.repo, made, "mallory")  # in the team? A job's token cannot tell.
 
 
 def test_a_private_repository_shows_its_own(

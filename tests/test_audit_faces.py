@@ -272,6 +272,28 @@ def test_nothing_private_in_public(acme: Organisation, tmp_path: Path, monkeypat
     assert shown[1]["report"]["findings"]
 
 
+def test_what_the_overlay_gives_for_reasons_is_in_no_public_face(acme: Organisation, tmp_path: Path) -> None:
+    """Nor where shards were written in private."""
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text(
+        '[[waiver]]\nrule = "floating-pin"\nreason = "until zebra is bought"\nowner = "@zebra"\nexpires = 2099-01-01\n'
+    )
+    opened = {"name": "@acme/ledgers", "version": "1.0.0", "dependencies": {"@acme/core": "^1.2.3"}}
+    Repository(acme.folder / "open-ledgers").commit({"package.json": opened})
+    arguments = ["audit", acme.folder, "--policy", acme.policy, "--overlay", overlay]
+    for format_ in ("terminal", "json", "markdown", "html"):
+        done = ringfence(*arguments, "--public", "--format", format_, *(["-v"] if format_ == "terminal" else []))
+        assert "zebra" not in done.out + done.err, format_
+    shard = tmp_path / "shard.json"
+    ringfence(*arguments, "--private", "--shard", "1/1", "-o", shard)
+    assert "zebra" in shard.read_text()
+    merged = ringfence(
+        "audit", "merge", shard, "--policy", acme.policy, "--overlay", overlay, "--public", "--format", "json"
+    )
+    assert "zebra" not in merged.out + merged.err
+    assert '"[private]"' in merged.out
+
+
 def test_a_repository_that_nobody_judged_keeps_its_name_in_public(acme: Organisation) -> None:
     for name in ("open-core", "platform-ledgers"):
         (acme.folder / name / ".git/HEAD").write_text("ref: refs/heads/gone\n")

@@ -28,6 +28,7 @@ from bot.rule import (
     AskParsed,
     AskPublished,
     AskVersion,
+    AskWorkflows,
     Changed,
     Committed,
     Key,
@@ -281,7 +282,7 @@ def answers(files: Mapping[str, bytes], weather: int) -> Any:
             return ParsedFile(path=key.path, imports=found.imports, broken=found.broken)
         if isinstance(key, AskCommitted):
             return Committed(declarations=None if weather else ())
-        if isinstance(key, AskChanged):
+        if isinstance(key, AskChanged | AskWorkflows):
             return Changed()
         if weather == 3:
             return Unknown(reason="registry-unreachable", detail="{bad} weather")

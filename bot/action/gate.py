@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from bot.action.objects import Credentials, Judged
 from bot.errors import RingfenceError
 from bot.event import Event
-from bot.names import compile_pattern
-from bot.rule import Approval, AskApproval, AskChanged, Changed, ChangedFile, Key, Unknown
+from bot.rule import Approval, AskApproval, AskChanged, AskWorkflows, Changed, ChangedFile, Key, Unknown
 from bot.sources.gather import Gathered
-from bot.sources.git import git
+from bot.sources.git import Objects, git
 
 if TYPE_CHECKING:
     from bot.github.pulls import PullRequest
@@ -34,36 +33,33 @@ class Gate:
         self._approving: tuple[str, ...] | RingfenceError | None = None
         self._teams: dict[tuple[str, str], bool] = {}
 
-    def answer(self, keys: Sequence[AskChanged | AskApproval]) -> Mapping[Key, object]:
+    def answer(self, keys: Sequence[AskChanged | AskWorkflows | AskApproval]) -> Mapping[Key, object]:
         """What is known of each key."""
-        return {key: self._changed(key) if isinstance(key, AskChanged) else self._approved(key) for key in keys}
+        return {key: self._approved(key) if isinstance(key, AskApproval) else self._changed(key) for key in keys}
 
     # -- what changes ----------------------------------------------------------------------------
 
-    def _changed(self, key: AskChanged) -> Changed:
+    def _changed(self, key: AskChanged | AskWorkflows) -> Changed:
         before, after = self._judged.against, self._judged.commit
-        listed = git(
-            self._gathered.path,
-            "diff-tree",
-            "-r",
-            "-z",
-            "--name-only",
-            "--no-renames",
-            "--end-of-options",
-            before,
-            after,
-        )
-        prefix = f"{self._folder}/" if self._folder else ""
-        own = {prefix + path for path in key.paths}
-        patterns = [compile_pattern(pattern) for pattern in key.patterns]
-        return Changed(
-            files=tuple(
-                ChangedFile(path=path, before=self._gathered.read(before, path), after=self._gathered.read(after, path))
-                for path in os.fsdecode(listed).split("\0")
-                if path and (path in own or any(pattern.match(path) is not None for pattern in patterns))
-            ),
-            folder=self._folder,
-        )
+        if isinstance(key, AskWorkflows):
+            there = {*self._listed("ls-tree", before), *self._listed("ls-tree", after)}
+            paths = [path for path in sorted(there) if key.means(path)]
+        else:
+            changed = self._listed("diff-tree", "--no-renames", before, after)
+            paths = [path for path in changed if key.means(path, self._folder)]
+        objects = Objects(self._gathered.path)
+        try:
+            files = tuple(
+                ChangedFile(path=path, before=objects.read(f"{before}:{path}"), after=objects.read(f"{after}:{path}"))
+                for path in paths
+            )
+        finally:
+            objects.close()
+        return Changed(files=files, folder=self._folder)
+
+    def _listed(self, command: str, *arguments: str) -> list[str]:
+        listed = git(self._gathered.path, command, "-r", "-z", "--name-only", *arguments)
+        return [path for path in os.fsdecode(listed).split("\0") if path]
 
     # -- who approves ----------------------------------------------------------------------------
 

@@ -275,6 +275,7 @@ class _Worker:
                 places=reader.places(),
                 again=options.again,
                 private_names=policy.private_names,
+                private_waivers=policy.private_waivers,
             )
             findings = located(judgement.judged, renderer, baseline=baseline)
             facts = self._facts(judgement, policy, renderer, target)
@@ -755,7 +756,13 @@ class _Public:
         return self._numbers.get(label, cast(str, redact(label, self.names)))
 
     def report(self, report: Report) -> Report:
-        return screened(report, self.names)
+        # A shard may have been written where everything was shown.
+        reasons = {waiver.reason for waiver in self._policy.private_waivers} if self._public else set()
+        findings = [
+            msgspec.structs.replace(finding, waived="[private]") if finding.waived in reasons else finding
+            for finding in report.findings
+        ]
+        return screened(msgspec.structs.replace(report, findings=findings) if reasons else report, self.names)
 
     def facts(self, facts: RepoSummary) -> RepoSummary:
         if not self.names:

@@ -35,6 +35,7 @@ from bot.rule import (
     AskParsed,
     AskPublished,
     AskVersion,
+    AskWorkflows,
     Changed,
     Committed,
     Described,
@@ -107,7 +108,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     base: str | None = None
     against: str | None = None
     trusted: str | None = None
-    pull: Callable[[Sequence[AskChanged | AskApproval]], Mapping[Key, object]] | None = None
+    pull: Callable[[Sequence[AskChanged | AskWorkflows | AskApproval]], Mapping[Key, object]] | None = None
     unread: tuple[NotChecked, ...] = ()
     allow: tuple[str, ...] = ()
     offline: bool = False
@@ -400,6 +401,7 @@ def check(options: Options, rules: Sequence[Rule]) -> Run:
             places=judgement.places,
             again=options.again,
             private_names=opened.policy.private_names,
+            private_waivers=opened.policy.private_waivers,
         )
         findings = located(judgement.judged, renderer, before=before, baseline=opened.baseline)
         judgement.keep(renderer.places)
@@ -657,11 +659,11 @@ class Outside:
             if files:
                 answers.update(self._parse(source, files))
             answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
-            gate = [key for key in keys if isinstance(key, AskChanged | AskApproval)]
+            gate = [key for key in keys if isinstance(key, AskChanged | AskWorkflows | AskApproval)]
             if gate and change and self._options.pull is not None:
                 answers.update(self._options.pull(gate))
             elif gate:
-                answers.update({key: Changed() for key in gate if isinstance(key, AskChanged)})
+                answers.update({key: Changed() for key in gate if not isinstance(key, AskApproval)})
             rest = [key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)]
             if rest:
                 answers.update(self._ask(rest))

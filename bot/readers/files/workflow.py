@@ -11,7 +11,7 @@ import msgspec
 
 from bot.errors import ReadError
 
-__all__ = ["Workflow", "read_workflow"]
+__all__ = ["Workflow", "read_workflow", "uses_and_runs"]
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,13 @@ def read_workflow(data: bytes) -> Workflow:
         raise ReadError("not-utf8", "the workflow is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise ReadError("malformed", f"the workflow is no YAML: {error}") from None
-    return Workflow(uses=tuple(_values(document, "uses")), runs=tuple(_values(document, "run")), document=document)
+    uses, runs = uses_and_runs(document)
+    return Workflow(uses=uses, runs=runs, document=document)
+
+
+def uses_and_runs(part: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Every value of ``uses``, and of ``run``, in a part of a workflow."""
+    return tuple(_values(part, "uses")), tuple(_values(part, "run"))
 
 
 def _values(document: object, wanted: str) -> Iterator[str]:
