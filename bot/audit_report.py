@@ -39,7 +39,7 @@ class NotAudited(msgspec.Struct, frozen=True, kw_only=True, tag="not-audited", t
     reason: Annotated[
         str,
         Meta(
-            description="A stable code: `shard-missing`, `shard-interrupted`, `shard-unreadable`, `other-policy`, `unreadable`, "
+            description="A stable code: `shard-missing`, `shard-interrupted`, `shard-unreadable`, `other-run`, `other-policy`, `unreadable`, "
             "`policy`, `internal-error`."
         ),
     ]

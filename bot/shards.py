@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +25,16 @@ from bot.fleet_engine import Standing
 from bot.model import Report
 from bot.report.json_report import encoded
 
-__all__ = ["Audited", "Line", "ShardEnd", "ShardHead", "ShardWriter", "read_line", "read_shard", "shard_of"]
+__all__ = ["Audited", "Line", "ShardEnd", "ShardHead", "ShardWriter", "read_line", "read_shard", "run_id", "shard_of"]
 
 SCHEMA = 1
+_RUN_LASTS = 24 * 3600.0
+
+
+def run_id(environment: Mapping[str, str]) -> str:
+    """``RINGFENCE_RUN``, else GitHub's number of the workflow's run, which is the same for all its jobs and when some of them run
+    again; empty where neither is set."""
+    return environment.get("RINGFENCE_RUN") or environment.get("GITHUB_RUN_ID") or ""
 
 
 def shard_of(label: str, count: int) -> int:
@@ -39,7 +46,7 @@ class ShardHead(msgspec.Struct, frozen=True, kw_only=True, tag="shard", tag_fiel
     """``shard`` and ``shards`` count from 1. ``policy`` is the organisation's policy's digest, ``inventory`` the labels of all
     repositories of the audit (not of this shard alone), ``repositories`` what they are called on their forge where that is
     known beforehand, ``visibility`` what `NotAudited.visibility` says of those, ``complete`` the owners (host, owner) whose repositories are all among them, ``scope`` what was asked
-    for, ``begun`` when, in seconds since 1970."""
+    for, ``begun`` when, in seconds since 1970, ``run`` what all shards of one audit have in common (`run_id`)."""
 
     schema: int = SCHEMA
     version: str
@@ -53,6 +60,13 @@ class ShardHead(msgspec.Struct, frozen=True, kw_only=True, tag="shard", tag_fiel
     notes: tuple[str, ...] = ()
     scope: str = ""
     begun: float = 0.0
+    run: str = ""
+
+    def is_of(self, other: ShardHead) -> bool:
+        """Whether both are of one audit. Two without a run's id are where a day is not between them."""
+        if self.run or other.run:
+            return self.run == other.run
+        return abs(self.begun - other.begun) < _RUN_LASTS
 
 
 class Audited(msgspec.Struct, frozen=True, kw_only=True, tag="audited", tag_field="kind"):

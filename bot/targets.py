@@ -171,6 +171,11 @@ def listed_inventory(
     targets = {target.label: target for target in _listed(file, [item for item in wanted if item not in names])}
     try:
         far = forge(list(dict.fromkeys(names.values()))) if forge is not None and names else {}
+        for label in {target.label for target in far.values()} & targets.keys():
+            # A path that reads like the name of another: both are judged. No path's own label begins so.
+            near = targets.pop(label)
+            near.label = f"./{label}"
+            targets[near.label] = near
         targets |= {target.label: target for target in far.values()}
     except RingfenceError as error:  # a path that is not there may well look like a name
         for number, line in names:

@@ -14,7 +14,7 @@ import pytest
 from tests.fleet_world import same
 from tests.github_fake import GitHubFake, faults
 from tests.registry.loopback import LoopbackRegistry
-from tests.world import npm_lock, ringfence
+from tests.world import Repository, npm_lock, ringfence
 
 POLICY = """schema = 1
 
@@ -124,6 +124,23 @@ def test_names_in_a_list(acme: GitHubFake, policy: Path, tmp_path: Path) -> None
     report = audit(policy, "--repos-from", tmp_path / "list.txt")
     assert found(report) == [("127.0.0.1/acme/platform-shop", "floating-pin")]
     assert [item["label"] for item in report["not_audited"]] == ["127.0.0.1/acme/nowhere"]
+
+
+def test_a_path_that_reads_like_a_name_is_another_repository(
+    acme: GitHubFake, policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    same_name = "127.0.0.1/acme/platform-shop"
+    Repository(tmp_path / same_name, {"package.json": {"name": "near", "private": True}})
+    (tmp_path / "127.0.0.1/acme/notes").mkdir()
+    lines = [same_name, f"{acme.url}/acme/platform-shop.git", "127.0.0.1/acme/notes", f"{acme.url}/acme/notes"]
+    for order in (lines, lines[::-1]):
+        (tmp_path / "list.txt").write_text("\n".join(order))
+        report = audit(policy, "--repos-from", tmp_path / "list.txt")
+        labels = ["./" + same_name, "127.0.0.1/acme/notes", same_name]
+        assert [r["label"] for r in report["repositories"]] == labels
+        assert found(report) == [(same_name, "floating-pin")]
+        assert [item["label"] for item in report["not_audited"]] == ["./127.0.0.1/acme/notes"]
 
 
 def test_shards_say_what_one_run_says(acme: GitHubFake, policy: Path, tmp_path: Path) -> None:

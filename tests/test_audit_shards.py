@@ -187,6 +187,67 @@ def test_a_shard_named_twice_counts_once(acme: Organisation, tmp_path: Path) -> 
     assert same(merge(acme, *files, copy).report) == same(merge(acme, *files).report)
 
 
+def edited(file: Path, **values: object) -> Path:
+    """A shard's file with other values in its head."""
+    head, rest = file.read_bytes().split(b"\n", 1)
+    file.write_bytes(json.dumps(json.loads(head) | values).encode() + b"\n" + rest)
+    return file
+
+
+@pytest.fixture
+def two_runs(acme: Organisation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Path], list[Path]]:
+    """The shards of two runs; between them the wrong address in open-todos is mended."""
+    found = []
+    for run in ("1001", "1002"):
+        monkeypatch.setenv("GITHUB_RUN_ID", run)
+        (tmp_path / run).mkdir()
+        found.append(shards(acme, tmp_path / run))
+        url = "git+https://github.com/acme/todos.git"
+        manifest = {"name": "@acme/todos", "version": "1.0.0", "repository": {"type": "git", "url": url}, "x": 1}
+        Repository(acme.folder / "open-todos").commit({"package.json": manifest})
+    return found[0], found[1]
+
+
+Runs = tuple[list[Path], list[Path]]
+
+
+@pytest.mark.parametrize("old", [1, 2, 3])
+def test_a_shard_of_another_run_does_not_count(acme: Organisation, two_runs: Runs, old: int) -> None:
+    files = list(two_runs[1])
+    files[old - 1] = two_runs[0][old - 1]
+    for order in (files, files[::-1]):
+        done = merge(acme, *order)
+        assert done.code == 2
+        assert [(n["label"], n["reason"], n["shard"]) for n in done.report["not_audited"]] == [
+            (label, "other-run", f"{old}/3") for label in labels(acme, old)
+        ]
+        assert f"{files[old - 1]}: this shard is of another run" in " ".join(done.report["notes"])
+
+
+def test_of_two_runs_the_newest_counts(acme: Organisation, two_runs: Runs) -> None:
+    alone = merge(acme, *two_runs[1]).report
+    for files in ((*two_runs[0], *two_runs[1]), (*two_runs[1], *two_runs[0])):
+        both = merge(acme, *files).report
+        assert len([note for note in both["notes"] if "another run" in note]) == N
+        assert same(both | {"notes": alone["notes"]}) == same(alone)
+
+
+def test_a_job_that_ran_again_is_of_the_same_run(acme: Organisation, two_runs: Runs) -> None:
+    """GitHub keeps a run's number when failed jobs run again: the newer file counts."""
+    alone = merge(acme, *two_runs[1]).report
+    old = [edited(file, run="1002") for file in two_runs[0]]
+    assert same(merge(acme, *old, *two_runs[1]).report) == same(alone)
+
+
+def test_without_a_runs_number_shards_may_not_be_a_day_apart(acme: Organisation, two_runs: Runs) -> None:
+    files = [edited(file, run="") for file in two_runs[1]]
+    assert merge(acme, *files).code != 2
+    edited(files[0], begun=json.loads(files[1].read_bytes().split(b"\n")[0])["begun"] - 25 * 3600)
+    done = merge(acme, *files)
+    assert done.code == 2
+    assert {(n["reason"], n["shard"]) for n in done.report["not_audited"]} == {("other-run", "1/3")}
+
+
 def test_a_repository_that_came_while_the_audit_ran(acme: Organisation, tmp_path: Path) -> None:
     late = next(f"late-{n}" for n in range(100) if shard_of(f"late-{n}", N) == 1)
     files = shards(acme, tmp_path)

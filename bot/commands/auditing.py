@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,6 +64,7 @@ from bot.shards import (
     ShardWriter,
     read_line,
     read_shard,
+    run_id,
     shard_of,
 )
 from bot.sources.base import MissingObjectError, Source, TooLargeError
@@ -123,6 +125,7 @@ def audit_shard(
                 notes=inventory.notes,
                 scope=inventory.scope,
                 begun=time.time(),
+                run=run_id(os.environ),
             )
         )
         if jobs == 1:
@@ -403,6 +406,7 @@ class _Read:
     shards: int = 0
     scope: str = ""
     began: list[float] = field(default_factory=list)  # each shard, in seconds since 1970
+    newest: ShardHead | None = None  # of the run that counts
     states: dict[int, tuple[str, str]] = field(default_factory=dict)  # shard -> reason, detail where it is not whole
 
 
@@ -490,7 +494,10 @@ def merge(
 def _read(paths: Sequence[Path], policy: Policy, fail_on: Severity) -> _Read:
     """Everything but the reports, which stay in their files."""
     read = _Read()
-    for path in paths:
+    heads = {path: found for path in paths if (found := _head_of(path)) is not None}
+    read.newest = max(heads.values(), key=lambda head: head.begun, default=None)
+    # Of a shard that was run again the newest file counts, and what it lacks is taken from the others.
+    for path in sorted(paths, key=lambda path: -heads[path].begun if path in heads else 0.0):
         head: ShardHead | None = None
         whole = False
         try:
@@ -499,14 +506,15 @@ def _read(paths: Sequence[Path], policy: Policy, fail_on: Severity) -> _Read:
                     if not isinstance(value, ShardHead):
                         break
                     head = value
-                    if not _begins(read, head, policy):
+                    if not _begins(read, head, policy, path):
                         whole = True
                         break
                 elif isinstance(value, Audited):
-                    if value.label not in read.rows or read.rows[value.label].path == path:
+                    if value.label not in read.rows and value.label not in read.failed:
                         read.rows[value.label] = _row(value, path, offset, size, fail_on)
                 elif isinstance(value, NotAudited):
-                    read.failed[value.label] = value
+                    if value.label not in read.rows:
+                        read.failed.setdefault(value.label, value)
                 elif isinstance(value, ShardEnd):
                     read.notes.update(dict.fromkeys(value.notices))
                     whole = True
@@ -528,8 +536,20 @@ def _read(paths: Sequence[Path], policy: Policy, fail_on: Severity) -> _Read:
     return read
 
 
-def _begins(read: _Read, head: ShardHead, policy: Policy) -> bool:
+def _head_of(path: Path) -> ShardHead | None:
+    try:
+        first = next(read_shard(path), None)
+    except OSError:
+        return None
+    return first.value if first is not None and isinstance(first.value, ShardHead) else None
+
+
+def _begins(read: _Read, head: ShardHead, policy: Policy, path: Path) -> bool:
     """Take a shard's head in; false where what follows does not count."""
+    if read.newest is not None and not head.is_of(read.newest):
+        read.notes[f"{path}: this shard is of another run than the newest, and does not count"] = None
+        read.states.setdefault(head.shard, ("other-run", "its shard is of another run than the newest"))
+        return False
     if read.shards and read.shards != head.shards:
         raise RingfenceError(
             f"these are shards of different audits: one of {read.shards}, one of {head.shards}",
