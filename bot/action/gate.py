@@ -13,6 +13,7 @@ from bot.names import compile_pattern
 from bot.rule import Approval, AskApproval, AskChanged, Changed, ChangedFile, Key, Unknown
 from bot.sources.gather import Gathered
 from bot.sources.git import git
+from bot.sources.open import POLICY_FILE
 
 if TYPE_CHECKING:
     from bot.github.pulls import PullRequest
@@ -58,12 +59,19 @@ class Gate:
         patterns = [compile_pattern(pattern) for pattern in key.patterns]
         return Changed(
             files=tuple(
-                ChangedFile(path=path, before=self._gathered.read(before, path), after=self._gathered.read(after, path))
+                ChangedFile(path=path, before=self._before(path), after=self._gathered.read(after, path))
                 for path in os.fsdecode(listed).split("\0")
                 if path and (path in own or any(pattern.match(path) is not None for pattern in patterns))
             ),
             folder=self._folder,
         )
+
+    def _before(self, path: str) -> bytes | None:
+        data = self._gathered.read(self._judged.against, path)
+        # Beside one that judges already, a policy that is new to this base is not the first.
+        if data is None and self._judged.trusted and path == (f"{self._folder}/" if self._folder else "") + POLICY_FILE:
+            return self._gathered.read(self._judged.trusted, path)
+        return data
 
     # -- who approves ----------------------------------------------------------------------------
 
