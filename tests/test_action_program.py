@@ -732,6 +732,40 @@ def test_a_link_is_no_policy_of_a_base(stage: Stage, registry: LoopbackRegistry)
     assert (ran.code, ran.outputs) == (2, {"verdict": "incomplete"})
 
 
+@pytest.mark.parametrize("given", [".ringfence/overlay.toml", "absolute"])
+@pytest.mark.parametrize("content", ["# nothing\n", None], ids=["emptied", "gone"])
+def test_an_overlay_in_the_repository_is_read_at_the_base(
+    stage: Stage, registry: LoopbackRegistry, given: str, content: str | None
+) -> None:
+    path = ".ringfence/overlay.toml"
+    given = str(stage.workspace / path) if given == "absolute" else given
+    strict = '[private]\nnames = ["platform-secret"]\n[rules]\ndeep-import = "error"\n'
+    stage.repo.commit({path: strict, "ringfence.toml": policy(registry, '[rules]\ndeep-import = "note"\n')})
+    made = pull(stage, {path: content, "src/new.js": OTHER})
+    stage.checkout(stage.merge_of(made))
+    ran = stage.on_pull(made, RINGFENCE_OVERLAY=given)
+    assert (ran.code, ran.outputs["errors"]) == (1, "1")
+
+
+def test_an_overlay_that_the_head_alone_has_does_not_count(stage: Stage) -> None:
+    made = fork_pull(stage, {"ov/overlay.toml": "# nothing\n"})
+    stage.checkout(stage.merge_of(made))
+    for given in ("ov/overlay.toml", "ov/other.toml"):
+        ran = stage.on_pull(made, RINGFENCE_OVERLAY=given)
+        assert (ran.code, [p["reason"] for p in ran.report["not_checked"]]) == (2, ["no-overlay"])
+        assert given not in ran.log
+
+
+def test_an_overlay_that_an_earlier_step_has_put_into_the_workspace(stage: Stage, registry: LoopbackRegistry) -> None:
+    stage.repo.commit({"ringfence.toml": policy(registry, '[rules]\ndeep-import = "note"\n')})
+    made = pull(stage, {"src/new.js": OTHER})
+    stage.checkout(stage.merge_of(made))
+    (stage.workspace / "private").mkdir()
+    (stage.workspace / "private/overlay.toml").write_text('[rules]\ndeep-import = "error"\n')
+    ran = stage.on_pull(made, RINGFENCE_OVERLAY="private/overlay.toml")
+    assert (ran.code, ran.outputs["errors"]) == (1, "1")
+
+
 def test_an_overlay_and_what_is_public(stage: Stage, registry: LoopbackRegistry, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.toml"
     overlay.write_text('[private]\nnames = ["platform-secret"]\n')

@@ -214,7 +214,7 @@ def _options(
     from bot.commands.common import Options
 
     gathered, judged = found.gathered, found.judged
-    overlay, unread, withheld = _overlay(runner, inputs, credentials, folder)
+    overlay, unread, withheld = _overlay(runner, inputs, credentials, folder, found)
     gate = Gate(event, judged, gathered, root, credentials)
     return Options(
         path=gathered.path,
@@ -262,7 +262,7 @@ def _policy(runner: Runner, inputs: Inputs, credentials: Credentials, folder: Pa
 
 
 def _overlay(
-    runner: Runner, inputs: Inputs, credentials: Credentials, folder: Path
+    runner: Runner, inputs: Inputs, credentials: Credentials, folder: Path, found: _Found
 ) -> tuple[Document | None, tuple[NotChecked, ...], bool]:
     """The private overlay, or that it could not be read, and whether for want of a secret. Where it lies is nobody's business
     in a log."""
@@ -273,15 +273,23 @@ def _overlay(
     given: Address | str | None = inputs.overlay
     if given is None:
         return None, (), True
+    withheld = False
     try:
-        if isinstance(given, str):
-            data = _on_disk(os.path.join(runner.workspace, given), "overlay")
-        else:
+        inside = _inside(given, runner, "overlay") if isinstance(given, str) else None
+        if not isinstance(given, str):
             data = read_address(given, credentials, folder / "overlay")
+        elif inside and (committed := found.read(inside)) is not None:
+            data = committed
+        elif inside and found.gathered.mode(found.judged.commit, inside.partition("/")[0]):
+            raise RingfenceError("the branch that is trusted has no such file")
+        else:
+            # What the commit has nothing of, an earlier step has put there: a checkout of another repository, a secret.
+            withheld = True
+            data = _on_disk(os.path.join(runner.workspace, given), "overlay")
     except RingfenceError as error:
         reason = error.what if isinstance(given, str) else "it could not be read with the token that this run has"
         # What no token sees is "not found"; a server that stumbles, or a path that the repository lacks, is another matter.
-        withheld = isinstance(given, str) or (isinstance(error, MirrorError) and error.kind in _WITHHELD)
+        withheld |= isinstance(error, MirrorError) and error.kind in _WITHHELD
         return None, (no_overlay(reason),), withheld
     return Document(name="the overlay", data=data), (), False
 
