@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.action import Ran, Stage, payload_of_pull, recorded, repository
-from tests.github_fake import GitHubFake, Pull, Repo, faults
+from tests.github_fake import GitHubFake, Link, Pull, Repo, faults
 from tests.registry.loopback import LoopbackRegistry
 from tests.world import as_bytes, git, policy, product, rules_of, stock
 
@@ -744,6 +744,93 @@ def test_the_change_that_brings_the_first_policy(stage: Stage, registry: Loopbac
     assert any(item["rule"] == "gate-change" and "first policy" in item["reason"] for item in ran.report["not_run"])
 
 
+LAX = '[rules]\ndeep-import = "off"\n'
+
+
+@pytest.mark.parametrize("event", ["pull_request", "pull_request_target"])
+@pytest.mark.parametrize("who", ["fork", "own"])
+@pytest.mark.parametrize("given", ["", "boundary.toml"])
+def test_a_base_without_a_policy_lets_the_default_branchs_judge(
+    stage: Stage, registry: LoopbackRegistry, event: str, who: str, given: str
+) -> None:
+    """Who opens a pull request chooses its base."""
+    file = given or "ringfence.toml"
+    stage.repo.commit({"ringfence.toml": None})
+    stage.repo.commit({"v0.txt": "0"}, branch="v0", parents=[str(stage.repo.head())])
+    stage.repo.commit({file: policy(registry, GATE)})
+    changes = {file: policy(registry, LAX), "src/new.js": OTHER}
+    made = fork_pull(stage, changes) if who == "fork" else pull(stage, changes)
+    made.base = "v0"
+    ran = stage.on_pull(made, event=event, RINGFENCE_TOKEN=token(stage), RINGFENCE_POLICY=given)
+    assert (ran.code, ran.report["base"]) == (1, "v0")
+    assert rules_of(ran.report, introduced=True) == [("gate-change", file), ("deep-import", "src/new.js")]
+    assert "v0 has no policy of its own: that of main judges" in ran.log
+    # One that has its own is judged by it.
+    stage.repo.commit({file: policy(registry, LAX)}, branch="v0")
+    ran = stage.on_pull(made, event=event, RINGFENCE_TOKEN=token(stage), RINGFENCE_POLICY=given)
+    assert (ran.code, "no policy of its own" in ran.log) == (0, False)
+
+
+@pytest.mark.parametrize("event", ["pull_request", "pull_request_target"])
+@pytest.mark.parametrize("given", ["", "boundary.toml"])
+def test_no_fork_brings_the_first_policy(stage: Stage, registry: LoopbackRegistry, event: str, given: str) -> None:
+    stage.repo.commit({"ringfence.toml": None})
+    stage.repo.commit({"v0.txt": "0"}, branch="v0", parents=[str(stage.repo.head())])
+    first = {given or "ringfence.toml": policy(registry, LAX), "src/new.js": OTHER}
+    for base in ("main", "v0"):
+        made = fork_pull(stage, first, "mallory" + base)
+        made.base = base
+        ran = stage.on_pull(made, event=event, RINGFENCE_TOKEN=token(stage), RINGFENCE_POLICY=given)
+        assert (ran.code, ran.outputs) == (2, {"verdict": "incomplete"})
+        assert ("there is no file boundary.toml" if given else "there is no policy") in ran.log
+    assert stage.on_pull(pull(stage, first), event=event, RINGFENCE_POLICY=given).code == 0
+
+
+def test_a_link_is_no_policy_of_a_base(stage: Stage, registry: LoopbackRegistry) -> None:
+    stage.repo.commit({"ringfence.toml": Link("x.toml")}, branch="v0", parents=[str(stage.repo.head())])
+    made = fork_pull(stage, {"ringfence.toml": policy(registry, LAX), "src/new.js": OTHER})
+    made.base = "v0"
+    ran = stage.on_pull(made)
+    assert ("deep-import", "src/new.js") in rules_of(ran.report, introduced=True)
+    stage.repo.commit({"ringfence.toml": None})
+    ran = stage.on_pull(made)
+    assert (ran.code, ran.outputs) == (2, {"verdict": "incomplete"})
+
+
+@pytest.mark.parametrize("given", [".ringfence/overlay.toml", "absolute"])
+@pytest.mark.parametrize("content", ["# nothing\n", None], ids=["emptied", "gone"])
+def test_an_overlay_in_the_repository_is_read_at_the_base(
+    stage: Stage, registry: LoopbackRegistry, given: str, content: str | None
+) -> None:
+    path = ".ringfence/overlay.toml"
+    given = str(stage.workspace / path) if given == "absolute" else given
+    strict = '[private]\nnames = ["platform-secret"]\n[rules]\ndeep-import = "error"\n'
+    stage.repo.commit({path: strict, "ringfence.toml": policy(registry, '[rules]\ndeep-import = "note"\n')})
+    made = pull(stage, {path: content, "src/new.js": OTHER})
+    stage.checkout(stage.merge_of(made))
+    ran = stage.on_pull(made, RINGFENCE_OVERLAY=given)
+    assert (ran.code, ran.outputs["errors"]) == (1, "1")
+
+
+def test_an_overlay_that_the_head_alone_has_does_not_count(stage: Stage) -> None:
+    made = fork_pull(stage, {"ov/overlay.toml": "# nothing\n"})
+    stage.checkout(stage.merge_of(made))
+    for given in ("ov/overlay.toml", "ov/other.toml"):
+        ran = stage.on_pull(made, RINGFENCE_OVERLAY=given)
+        assert (ran.code, [p["reason"] for p in ran.report["not_checked"]]) == (2, ["no-overlay"])
+        assert given not in ran.log
+
+
+def test_an_overlay_that_an_earlier_step_has_put_into_the_workspace(stage: Stage, registry: LoopbackRegistry) -> None:
+    stage.repo.commit({"ringfence.toml": policy(registry, '[rules]\ndeep-import = "note"\n')})
+    made = pull(stage, {"src/new.js": OTHER})
+    stage.checkout(stage.merge_of(made))
+    (stage.workspace / "private").mkdir()
+    (stage.workspace / "private/overlay.toml").write_text('[rules]\ndeep-import = "error"\n')
+    ran = stage.on_pull(made, RINGFENCE_OVERLAY="private/overlay.toml")
+    assert (ran.code, ran.outputs["errors"]) == (1, "1")
+
+
 def test_an_overlay_and_what_is_public(stage: Stage, registry: LoopbackRegistry, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.toml"
     overlay.write_text('[private]\nnames = ["platform-secret"]\n')
@@ -900,6 +987,30 @@ def test_a_folder_with_a_policy_of_its_own(stage: Stage, registry: LoopbackRegis
     # A folder without one is judged with the whole repository, as on a workstation.
     ran = stage.on_pull(made, RINGFENCE_WORKING_DIRECTORY="src")
     assert ("deep-import", "src/other.js") in rules_of(ran.report, introduced=True)
+
+
+@pytest.mark.parametrize("organisations", [False, True], ids=["own", "organisation"])
+def test_a_head_does_not_narrow_the_check_to_a_folder(
+    stage: Stage, registry: LoopbackRegistry, organisations: bool
+) -> None:
+    stage.repo.commit({"apps/x/readme.md": "x"})
+    more = {}
+    if organisations:
+        stage.repo.commit({"ringfence.toml": None})
+        stage.fake.world.repository("acme/policies", {"x.toml": policy(registry, GATE)})
+        more["RINGFENCE_POLICY"] = "acme/policies:x.toml"
+    made = pull(stage, {"apps/x/ringfence.toml": policy(registry, LAX), "src/new.js": OTHER})
+    ran = stage.on_pull(made, RINGFENCE_WORKING_DIRECTORY="apps/x", **more)
+    assert ran.code == 1
+    assert ("deep-import", "src/new.js") in rules_of(ran.report, introduced=True)
+
+
+def test_the_first_policy_may_be_a_folders(stage: Stage, registry: LoopbackRegistry) -> None:
+    stage.repo.commit({"ringfence.toml": None, "apps/x/readme.md": "x"})
+    own = {f"apps/x/{path}": content for path, content in files(registry).items()}
+    made = pull(stage, own | {"src/new.js": OTHER})
+    ran = stage.on_pull(made, RINGFENCE_WORKING_DIRECTORY="apps/x", RINGFENCE_TOKEN=token(stage))
+    assert (ran.code, ran.report["findings"]) == (0, [])
 
 
 def test_sarif_goes_where_it_is_wanted(stage: Stage, tmp_path: Path) -> None:

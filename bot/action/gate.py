@@ -12,6 +12,7 @@ from bot.event import Event
 from bot.rule import Approval, AskApproval, AskChanged, AskWorkflows, Changed, ChangedFile, Key, Unknown
 from bot.sources.gather import Gathered
 from bot.sources.git import Objects, git
+from bot.sources.open import POLICY_FILE
 
 if TYPE_CHECKING:
     from bot.github.pulls import PullRequest
@@ -50,7 +51,7 @@ class Gate:
         objects = Objects(self._gathered.path)
         try:
             files = tuple(
-                ChangedFile(path=path, before=objects.read(f"{before}:{path}"), after=objects.read(f"{after}:{path}"))
+                ChangedFile(path=path, before=self._before(objects, path), after=objects.read(f"{after}:{path}"))
                 for path in paths
             )
         finally:
@@ -60,6 +61,13 @@ class Gate:
     def _listed(self, command: str, *arguments: str) -> list[str]:
         listed = git(self._gathered.path, command, "-r", "-z", "--name-only", *arguments)
         return [path for path in os.fsdecode(listed).split("\0") if path]
+
+    def _before(self, objects: Objects, path: str) -> bytes | None:
+        data = objects.read(f"{self._judged.against}:{path}")
+        # Beside one that judges already, a policy that is new to this base is not the first.
+        if data is None and self._judged.trusted and path == (f"{self._folder}/" if self._folder else "") + POLICY_FILE:
+            return objects.read(f"{self._judged.trusted}:{path}")
+        return data
 
     # -- who approves ----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -63,16 +63,37 @@ class Credentials:
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """Commits, all of them here. ``commit`` is judged; ``against`` is what it is held against, ``trusted`` the one whose policy and
-    baseline count; empty: there is none, or the commit itself. ``notes`` say what is otherwise than it should be."""
+    baseline count; empty: there is none, or the commit itself. ``bare``: there is none with a policy. ``notes`` say what is
+    otherwise than it should be."""
 
     commit: str
     against: str = ""
     trusted: str = ""
+    bare: bool = False
     notes: tuple[str, ...] = ()
 
 
-def resolve(event: Event, gathered: Gathered) -> Judged:
-    """Bring the commits of an event here. Raises `RingfenceError` where what is to be judged cannot be had."""
+def resolve(event: Event, gathered: Gathered, policies: Sequence[str]) -> Judged:
+    """Bring the commits of an event here; ``policies`` are the paths that a policy may have. Raises `RingfenceError` where what
+    is to be judged cannot be had."""
+    judged = _resolved(event, gathered)
+    if not judged.trusted or _has_any(gathered, judged.trusted, policies):
+        return judged
+    # Who opens a pull request chooses its base: one without a policy is no way around the one that the repository has.
+    if event.default_branch not in ("", event.branch):
+        tip = gathered.tip(f"refs/heads/{event.default_branch}")
+        if _has_any(gathered, tip, policies):
+            note = f"{event.branch} has no policy of its own: that of {event.default_branch} judges"
+            return msgspec.structs.replace(judged, trusted=tip, notes=(*judged.notes, note))
+    return msgspec.structs.replace(judged, bare=True)
+
+
+def _has_any(gathered: Gathered, commit: str, paths: Sequence[str]) -> bool:
+    # A link is no policy.
+    return any(gathered.mode(commit, path).startswith("100") for path in paths)
+
+
+def _resolved(event: Event, gathered: Gathered) -> Judged:
     if event.pull is not None and event.merge:
         return _of_pull(event, gathered)
     gathered.need(event.commit)

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -93,9 +93,11 @@ def _judge(runner: Runner, inputs: Inputs, event: Event, credentials: Credential
 
     remote = credentials.remote(event.repository, app_first=False)
     gathered = Gathered(folder / "own" / event.repository.name, remote, borrow=borrowable(runner.workspace))
-    judged = resolve(event, gathered)
-    root = _root(inputs, judged, gathered)
-    options = _options(runner, inputs, event, credentials, folder, gathered, judged, root)
+    judged = resolve(event, gathered, _policies(runner, inputs))
+    at_head = judged.bare and not event.fork and not _is_elsewhere(runner, inputs)
+    found = _Found(gathered, judged, at_head)
+    root = _root(inputs, found)
+    options = _options(runner, inputs, event, credentials, folder, found, root)
     run = common.check(options, ALL)
     for notice in run.notices:
         say(f"note: {notice}")
@@ -135,16 +137,62 @@ def _payload() -> object:
         ) from None
 
 
-def _root(inputs: Inputs, judged: Judged, gathered: Gathered) -> str:
+class _Found(NamedTuple):
+    """The commits, and where files of the repository are read that say how it is judged: where a change cannot move them, at
+    the tip that is trusted. ``first``: the change brings the first policy, and is judged by it."""
+
+    gathered: Gathered
+    judged: Judged
+    first: bool
+
+    @property
+    def trusted(self) -> str:
+        return self.judged.trusted or self.judged.commit
+
+    def read(self, path: str) -> bytes | None:
+        data = self.gathered.read(self.trusted, path)
+        return self.gathered.read(self.judged.commit, path) if data is None and self.first else data
+
+
+def _inside(given: str, runner: Runner, what: str) -> str | None:
+    """A path in the workspace as one of the repository; None for a file elsewhere on the runner."""
+    from bot.names import join
+
+    if os.path.isabs(given):
+        if not _is_below(given, runner.workspace):
+            return None
+        given = os.path.relpath(given, runner.workspace)
+    path = join("", given)
+    if not path:
+        # Where an overlay lies is nobody's business in a log.
+        raise RingfenceError(
+            "its path leads out of the repository", where=f"the input {what}", remedy="Name a file of the repository."
+        )
+    return path
+
+
+def _policies(runner: Runner, inputs: Inputs) -> list[str]:
+    """The paths of the repository that a policy may have."""
+    from bot.sources.open import POLICY_FILE
+
+    named = _inside(inputs.policy, runner, "policy") if isinstance(inputs.policy, str) else None
+    in_folder = f"{inputs.folder}/{POLICY_FILE}" if inputs.folder else None
+    return [path for path in (POLICY_FILE, in_folder, named) if path]
+
+
+def _is_elsewhere(runner: Runner, inputs: Inputs) -> bool:
+    """Whether the organisation's policy is no file of the repository."""
+    given = inputs.policy
+    return given is not None and (not isinstance(given, str) or _inside(given, runner, "policy") is None)
+
+
+def _root(inputs: Inputs, found: _Found) -> str:
     """The folder to judge: a repository of its own where it has a policy of its own, as everywhere else."""
     from bot.sources.open import POLICY_FILE
 
-    if not inputs.folder:
-        return ""
-    for commit in filter(None, (judged.trusted, judged.commit)):
-        if gathered.read(commit, f"{inputs.folder}/{POLICY_FILE}") is not None:
-            return inputs.folder
-    if not gathered.holds(judged.commit, inputs.folder):
+    if not inputs.folder or found.read(f"{inputs.folder}/{POLICY_FILE}") is not None:
+        return inputs.folder
+    if not found.gathered.holds(found.judged.commit, inputs.folder):
         raise RingfenceError(
             f"there is no folder {inputs.folder!r} in the commit that is judged",
             where="the input working-directory",
@@ -159,24 +207,25 @@ def _options(
     event: Event,
     credentials: Credentials,
     folder: Path,
-    gathered: Gathered,
-    judged: Judged,
+    found: _Found,
     root: str,
 ) -> Options:
     from bot.action.gate import Gate
     from bot.commands.common import Options
 
-    overlay, unread, withheld = _overlay(runner, inputs, credentials, folder)
+    gathered, judged = found.gathered, found.judged
+    overlay, unread, withheld = _overlay(runner, inputs, credentials, folder, found)
     gate = Gate(event, judged, gathered, root, credentials)
     return Options(
         path=gathered.path,
         folder=root,
-        policy=_policy(runner, inputs, credentials, folder, gathered, judged),
+        policy=_policy(runner, inputs, credentials, folder, found),
         overlay=overlay,
         revision=judged.commit,
         base=event.branch or None if event.change else None,
         against=judged.against or None,
         trusted=judged.trusted or None,
+        first=not event.fork,
         pull=gate.answer if event.pull is not None or event.name == "merge_group" else None,
         unread=unread,
         # A fork is not given what would let it be read; it is read again when the change has been merged.
@@ -186,13 +235,10 @@ def _options(
     )
 
 
-def _policy(
-    runner: Runner, inputs: Inputs, credentials: Credentials, folder: Path, gathered: Gathered, judged: Judged
-) -> Document | None:
-    """The organisation's policy. A path in the repository is read where a change cannot move it: at the tip that is trusted."""
+def _policy(runner: Runner, inputs: Inputs, credentials: Credentials, folder: Path, found: _Found) -> Document | None:
+    """The organisation's policy."""
     from bot.action.objects import read_address
     from bot.commands.common import Document
-    from bot.names import join
     from bot.sources.open import POLICY_FILE
 
     given = inputs.policy
@@ -200,30 +246,23 @@ def _policy(
         return None
     if not isinstance(given, str):
         return Document(name=str(given), data=read_address(given, credentials, folder / "policy"))
-    if os.path.isabs(given) and not _is_below(given, runner.workspace):
+    path = _inside(given, runner, "policy")
+    if path is None:
         return Document(name=given, data=_on_disk(given, "policy"))
-    path = join("", os.path.relpath(given, runner.workspace) if os.path.isabs(given) else given)
-    if not path:
-        raise RingfenceError(
-            f"{given!r} leads out of the repository", where="the input policy", remedy="Name a file of the repository."
-        )
     if path == POLICY_FILE and not inputs.folder:
         return None  # the repository's own, which is read anyway
-    trusted = judged.trusted or judged.commit
-    data = gathered.read(trusted, path)
-    if data is None and gathered.read(trusted, POLICY_FILE) is None:
-        data = gathered.read(judged.commit, path)  # the change that brings the first policy is judged by it
+    data = found.read(path)
     if data is None:
         raise RingfenceError(
             f"there is no file {path}",
-            where=f"the input policy, at {trusted[:12]}",
+            where=f"the input policy, at {found.trusted[:12]}",
             remedy="Commit it to the base branch.",
         )
     return Document(name=f"./{path}" if path == POLICY_FILE else path, data=data)
 
 
 def _overlay(
-    runner: Runner, inputs: Inputs, credentials: Credentials, folder: Path
+    runner: Runner, inputs: Inputs, credentials: Credentials, folder: Path, found: _Found
 ) -> tuple[Document | None, tuple[NotChecked, ...], bool]:
     """The private overlay, or that it could not be read, and whether for want of a secret. Where it lies is nobody's business
     in a log."""
@@ -234,15 +273,23 @@ def _overlay(
     given: Address | str | None = inputs.overlay
     if given is None:
         return None, (), True
+    withheld = False
     try:
-        if isinstance(given, str):
-            data = _on_disk(os.path.join(runner.workspace, given), "overlay")
-        else:
+        inside = _inside(given, runner, "overlay") if isinstance(given, str) else None
+        if not isinstance(given, str):
             data = read_address(given, credentials, folder / "overlay")
+        elif inside and (committed := found.read(inside)) is not None:
+            data = committed
+        elif inside and found.gathered.mode(found.judged.commit, inside.partition("/")[0]):
+            raise RingfenceError("the branch that is trusted has no such file")
+        else:
+            # What the commit has nothing of, an earlier step has put there: a checkout of another repository, a secret.
+            withheld = True
+            data = _on_disk(os.path.join(runner.workspace, given), "overlay")
     except RingfenceError as error:
         reason = error.what if isinstance(given, str) else "it could not be read with the token that this run has"
         # What no token sees is "not found"; a server that stumbles, or a path that the repository lacks, is another matter.
-        withheld = isinstance(given, str) or (isinstance(error, MirrorError) and error.kind in _WITHHELD)
+        withheld |= isinstance(error, MirrorError) and error.kind in _WITHHELD
         return None, (no_overlay(reason),), withheld
     return Document(name="the overlay", data=data), (), False
 

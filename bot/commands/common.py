@@ -95,7 +95,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Where a commit of a bare repository is judged, ``folder`` is the root in it. ``against`` is the commit that the change is held
     against, where that is not the merge base of ``base``; ``trusted`` the one whose policy and baseline count, where
-    that is not ``base``. ``pull`` answers what rules ask of a pull request. ``unread`` could not be read before the check
+    that is not ``base``; ``first``: whether a change that brings the first policy is judged by it. ``pull`` answers what rules ask of a pull request. ``unread`` could not be read before the check
     began, and ``allow`` are reasons that are allowed whatever policy says.
     """
 
@@ -108,6 +108,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     base: str | None = None
     against: str | None = None
     trusted: str | None = None
+    first: bool = True
     pull: Callable[[Sequence[AskChanged | AskWorkflows | AskApproval]], Mapping[Key, object]] | None = None
     unread: tuple[NotChecked, ...] = ()
     allow: tuple[str, ...] = ()
@@ -341,9 +342,9 @@ def _own_policy(options: Options, source: Source) -> tuple[tuple[str, bytes] | N
             at_tip = _policy_of(tip)
             vouched = at_tip is not None
             # The change that brings the first policy is judged by it; beside an organisation's it is not the first.
-            own = at_tip if vouched or options.policy is not None else own
+            own = at_tip if vouched or options.policy is not None or not options.first else own
         except LinkedError:
-            pass  # a link was no policy: the change that mends it brings the first
+            own = own if options.first else None  # a link was no policy: the change that mends it brings the first
         except TooLargeError:
             raise _too_large() from None
         finally:

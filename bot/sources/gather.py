@@ -128,6 +128,13 @@ class Gathered:
         finally:
             objects.close()
 
+    def mode(self, commit: str, path: str) -> str:
+        """What a path is in a commit, as git writes it: ``100644`` and ``100755`` are files, ``120000`` is a link; empty for nothing."""
+        listed = git(
+            self.path, "ls-tree", "-z", "--end-of-options", commit, path, environment={"GIT_LITERAL_PATHSPECS": "1"}
+        )
+        return listed.partition(b" ")[0].decode()
+
     def holds(self, commit: str, folder: str) -> bool:
         """Whether a commit has a folder of that name."""
         try:
