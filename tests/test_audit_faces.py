@@ -276,9 +276,9 @@ def test_what_the_overlay_gives_for_reasons_is_in_no_public_face(acme: Organisat
     """Nor where shards were written in private."""
     overlay = tmp_path / "overlay.toml"
     overlay.write_text(
-        '[[waiver]]\nrule = "floating-pin"\nreason = "until zebra is bought"\nowner = "@zebra"\nexpires = 2099-01-01\n'
+        '[[waiver]]\nrule = "naming-pair"\nreason = "until zebra is bought"\nowner = "@zebra"\nexpires = 2099-01-01\n'
     )
-    opened = {"name": "@acme/ledgers", "version": "1.0.0", "dependencies": {"@acme/core": "^1.2.3"}}
+    opened = {"name": "@acme/ledgers", "version": "1.0.0"}
     Repository(acme.folder / "open-ledgers").commit({"package.json": opened})
     arguments = ["audit", acme.folder, "--policy", acme.policy, "--overlay", overlay]
     for format_ in ("terminal", "json", "markdown", "html"):

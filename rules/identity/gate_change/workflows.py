@@ -150,22 +150,28 @@ def _is_called(identifier: str, job: Mapping[str, object], names: frozenset[str]
     name = job.get("name")
     if identifier.lower() in names:
         return True
-    if not isinstance(name, str):
-        return False
-    pattern = _pattern(name, job)
-    return any(pattern.fullmatch(wanted) is not None for wanted in names)
+    return isinstance(name, str) and any(_may_be(name.lower(), job, wanted) for wanted in names)
 
 
-def _pattern(name: str, job: Mapping[str, object]) -> re.Pattern[str]:
-    """What a job may be called: its name, with anything for an expression, or with what its matrix holds."""
-    expressions = _EXPRESSION.findall(name)
+def _may_be(name: str, job: Mapping[str, object], wanted: str) -> bool:
+    """Whether a job's name may come out so, with anything for an expression, or with what its matrix holds.
+
+    Where the name may have got to is kept as a set: strangers write these names, and a regular expression would try every way.
+    """
     strategy = job.get("strategy")
-    matrix = strategy.get("matrix") if isinstance(strategy, dict) else None
-    values = list(_scalars(matrix))
-    closed = all(_OF_MATRIX.fullmatch(inside) for inside in expressions) and not any("${{" in value for value in values)
-    anything = "|".join(re.escape(value) for value in values) if closed else ".*"
-    literal = map(re.escape, _EXPRESSION.split(name)[::2])
-    return re.compile(f"(?:{anything})".join(literal), re.IGNORECASE | re.DOTALL)
+    values = {value.lower() for value in _scalars(strategy.get("matrix") if isinstance(strategy, dict) else None)}
+    literals, expressions = _EXPRESSION.split(name)[::2], _EXPRESSION.findall(name)
+    closed = all(map(_OF_MATRIX.fullmatch, expressions)) and not any("${{" in value for value in values)
+    ends = {0}
+    for number, literal in enumerate(literals):
+        if number and closed:
+            ends = {end + len(value) for end in ends for value in values if wanted.startswith(value, end)}
+        elif number:
+            ends = set(range(min(ends), len(wanted) + 1))
+        ends = {end + len(literal) for end in ends if wanted.startswith(literal, end)}
+        if not ends:
+            return False
+    return len(wanted) in ends
 
 
 def _scalars(part: object) -> Iterator[str]:
