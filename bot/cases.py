@@ -15,12 +15,24 @@ A case is one text archive. Its head is TOML; each file follows a line ``-- path
     [registry."%{core}"."1.2.3"]           # what the registry has (anything else: it has not)
     manifest = { exports = { "." = "./index.js" } }
     files = ["index.js"]
+    [change]                               # a pull request is judged
+    approved = {"@sam" = "", "@acme/team" = "kim"}    # who approves; of approvers that are not here nobody knows
     -- package.json --
     { ... }
+    -- ringfence.toml (before) --          # a file of the gate as it was before the change
+
+A case of a fleet rule has several repositories. Each has a table in the head, and its files stand under its name:
+
+    [repository.product]                   # what a repository is called in the case, and in ``expect``
+    identity = "%{naming.downstream.github:todos}"
+    folder = "platform-todos"
+    archived = true                        # what the forge says, with visibility and renamed_from; nothing: nobody asked it
+    -- product//package.json --
 
 Placeholders are filled in from the policy in force: ``%{core}`` is an open package's name,
 ``%{open.packages:core}`` the same at length, ``%{{x}}`` its pattern, ``%{private.packages:billing}`` the first pattern of any policy
-list with its wildcard replaced, ``%{integrity:NAME@VERSION}`` the integrity that the case's registry gives.
+list with its wildcard replaced, ``%{integrity:NAME@VERSION}`` the integrity that the case's registry gives,
+``%{mark:RULE|PACKAGE|SUBJECT}`` how the baseline knows a finding.
 """
 
 from __future__ import annotations
@@ -36,20 +48,35 @@ from typing import Any
 
 import msgspec
 
+from bot.baseline import BASELINE_FILE
+from bot.baseline import mark as baseline_mark
+from bot.baseline import read as read_baseline
 from bot.engine import Renderer, judge_all, located
 from bot.errors import RingfenceError
 from bot.factcache import FactCache
-from bot.load import load
-from bot.model import Finding, NotChecked
+from bot.facts.summary import RepoInfo, RepoSummary
+from bot.fleet import Fleet, FleetRule
+from bot.fleet_engine import findings_of, judge_fleet
+from bot.load import Loaded, load
+from bot.model import Finding, Hit, Location, NotChecked, Place
 from bot.names import PackageName, RepoName
 from bot.policy import Policy, PolicyTables, Side
 from bot.rule import (
     Absent,
+    Approval,
+    AskApproval,
+    AskChanged,
+    AskLatest,
     AskPackage,
     AskParsed,
     AskPublished,
     AskVersion,
+    AskWorkflows,
+    Changed,
+    ChangedFile,
+    Described,
     Key,
+    Latest,
     PackageFacts,
     ParsedFile,
     Published,
@@ -58,6 +85,7 @@ from bot.rule import (
     Unknown,
 )
 from bot.sources.folder import Memory
+from bot.summarise import summarise
 
 __all__ = ["Case", "Outcome", "cases_of", "parse_case", "run_case"]
 
@@ -84,12 +112,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-def package_of(rule: Rule) -> str:
+def package_of(rule: Described) -> str:
     """The package that holds a rule's code, page and cases."""
     return rule.judge.__module__.rpartition(".")[0]
 
 
-def cases_of(rule: Rule) -> Iterator[Case]:
+def cases_of(rule: Described) -> Iterator[Case]:
     """A rule's shipped cases, bad ones first."""
     root = resource_files(package_of(rule)).joinpath("cases")
     for kind in ("bad", "good"):
@@ -104,6 +132,7 @@ def cases_of(rule: Rule) -> Iterator[Case]:
 
 
 _FILE = re.compile(r"^-- (.+) --$", re.MULTILINE)
+_BEFORE = " (before)"
 _PLACEHOLDER = re.compile(r"%\{([^{}]+)\}")
 
 
@@ -134,6 +163,9 @@ class _Names:
         self._exact: dict[str, str] = {}
 
     def fill(self, inside: str) -> str:
+        if inside.startswith("mark:"):
+            rule, package, subject = inside.removeprefix("mark:").split("|")
+            return baseline_mark(rule, Hit(place=Place(""), package=package, subject=subject, message="", remedy=""))
         key, _, stem = inside.rpartition(":")
         if key == "integrity":
             return integrity(stem)
@@ -175,8 +207,8 @@ def integrity(what: str) -> str:
     return "sha512-" + base64.b64encode(hashlib.sha512(what.encode()).digest()).decode()
 
 
-def run_case(case: Case, rules: Sequence[Rule], policy: Policy) -> Outcome:
-    """Judge one case by its rule."""
+def run_case(case: Case, rules: Sequence[Rule], policy: Policy, fleet_rules: Sequence[FleetRule] = ()) -> Outcome:
+    """Judge one case by its rule; one with several repositories by its fleet rule."""
     try:
         head, files = parse_case(case.text, policy)
         in_force = _policy_for(head, policy)
@@ -185,17 +217,64 @@ def run_case(case: Case, rules: Sequence[Rule], policy: Policy) -> Outcome:
     except (RingfenceError, msgspec.ValidationError) as error:
         return Outcome(case=case, status="failed", detail=f"the case cannot be read: {error}")
     wanted = {case.rule, *head.get("with", ())}
+    if "repository" in head:
+        return _run_fleet_case(case, head, files, [rule for rule in fleet_rules if rule.id in wanted], in_force)
     chosen = [rule for rule in rules if rule.id in wanted]
+    before = {path.removesuffix(_BEFORE): files.pop(path) for path in list(files) if path.endswith(_BEFORE)}
     identity = head.get("identity")
     source = Memory(files, identity=RepoName.parse(identity) if identity else None, folder=head.get("folder"))
     loaded = load(source, in_force, FactCache(None))
     judged = judge_all(
-        chosen, loaded.repo, in_force, lambda keys: _answers(keys, head.get("registry", {}), files), loaded.not_checked
+        chosen,
+        loaded.repo,
+        in_force,
+        lambda keys: _answers(keys, head, files, before),
+        loaded.not_checked,
+        read_baseline(files[BASELINE_FILE]) if BASELINE_FILE in files else None,
     )
     renderer = Renderer(lambda path: files.get(path), public=False)
     findings = tuple(f for f in located(judged, renderer) if f.rule == case.rule and not f.waived)
     problems = [p for p in [*judged.not_checked, *renderer.crashes] if p.rule in ("", case.rule)]
     return _judge_outcome(case, head, findings, problems)
+
+
+def _run_fleet_case(
+    case: Case, head: Mapping[str, Any], files: Mapping[str, bytes], rules: Sequence[FleetRule], policy: Policy
+) -> Outcome:
+    summaries: list[RepoSummary] = []
+    for label, table in head["repository"].items():
+        mine = {path.removeprefix(f"{label}//"): data for path, data in files.items() if path.startswith(f"{label}//")}
+        identity = RepoName.parse(table["identity"]) if "identity" in table else None
+        loaded = load(Memory(mine, identity=identity, folder=table.get("folder")), policy, FactCache(None))
+        renderer = Renderer(mine.get, public=False)
+        said = {key: value for key, value in table.items() if key in ("archived", "visibility", "renamed_from")}
+        info = msgspec.convert({"name": table.get("identity", ""), **said}, RepoInfo) if said else None
+        summaries.append(_summary(loaded, policy, renderer, label, info))
+    fleet = Fleet.of(
+        summaries,
+        known=head.get("known", ()),
+        complete=[tuple(owner.rpartition("/")[::2]) for owner in head.get("complete", ())],
+    )
+    judged = judge_fleet(rules, fleet, policy, lambda keys: _answers(keys, head, files, {}))
+    found = findings_of(judged, fleet, policy, {}, lambda _: None, public=False)
+    findings = tuple(
+        msgspec.structs.replace(
+            item.finding,
+            location=msgspec.structs.replace(
+                item.finding.location, path=f"{item.repository}//{item.finding.location.path}"
+            ),
+        )
+        for item in found
+    )
+    return _judge_outcome(case, head, findings, judged.not_checked)
+
+
+def _summary(loaded: Loaded, policy: Policy, renderer: Renderer, label: str, info: RepoInfo | None) -> RepoSummary:
+    def locate(place: Place) -> tuple[Location, str]:
+        location = renderer.locate(place)
+        return location, renderer.line(location)
+
+    return summarise(loaded.repo, policy, loaded.not_checked, locate, label=label, info=info)
 
 
 def _judge_outcome(
@@ -259,20 +338,39 @@ def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _answers(keys: Sequence[Key], registry: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[Key, object]:
+def _answers(
+    keys: Sequence[Key], head: Mapping[str, Any], files: Mapping[str, bytes], before: Mapping[str, bytes]
+) -> dict[Key, object]:
     from bot.readers.javascript.imports import parse_imports
 
+    registry: Mapping[str, Any] = head.get("registry", {})
+    approved: Mapping[str, str] = head.get("change", {}).get("approved", {})
     answers: dict[Key, object] = {}
     for key in keys:
         if isinstance(key, AskParsed):
             found = parse_imports(key.path, files[key.path])
             answers[key] = ParsedFile(path=key.path, imports=found.imports, broken=found.broken)
-        elif isinstance(key, AskVersion | AskPackage | AskPublished):
+        elif isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest):
             answers[key] = _registry_answer(key, registry)
+        elif isinstance(key, AskChanged | AskWorkflows):
+            answers[key] = _changed(key, files, before) if "change" in head else Changed()
+        elif isinstance(key, AskApproval):
+            nobody_knows = Unknown(reason="approval-unknown", detail="the case does not say")
+            answers[key] = Approval(by=approved[key.approver]) if key.approver in approved else nobody_knows
     return answers
 
 
-def _registry_answer(key: AskVersion | AskPackage | AskPublished, registry: Mapping[str, Any]) -> object:
+def _changed(key: AskChanged | AskWorkflows, files: Mapping[str, bytes], unlike: Mapping[str, bytes]) -> Changed:
+    # A file that says nothing of how it was is new in the change, unless the case says that it was there.
+    found = [
+        ChangedFile(path=path, before=unlike.get(path), after=files.get(path)) for path in sorted({*files, *unlike})
+    ]
+    if isinstance(key, AskWorkflows):
+        return Changed(files=tuple(file for file in found if key.means(file.path)))
+    return Changed(files=tuple(file for file in found if key.means(file.path, "") and file.before != file.after))
+
+
+def _registry_answer(key: AskVersion | AskPackage | AskPublished | AskLatest, registry: Mapping[str, Any]) -> object:
     if registry.get("unreachable"):
         return Unknown(reason="registry-unreachable", detail="the case's registry does not answer")
     versions = registry.get(key.package.name)
@@ -280,6 +378,16 @@ def _registry_answer(key: AskVersion | AskPackage | AskPublished, registry: Mapp
         return Absent(what="package", source="the case's registry")
     if isinstance(key, AskPackage):
         return PackageFacts(package=key.package, versions=tuple(versions), source="the case's registry")
+    if isinstance(key, AskLatest):
+        newest = list(versions)[-1]
+        field = versions[newest].get("manifest", {}).get("repository", "")
+        return Latest(
+            package=key.package,
+            version=newest,
+            repository=field if isinstance(field, str) else field.get("url", ""),
+            deprecated=versions[newest].get("deprecated"),
+            source="the case's registry",
+        )
     document = versions.get(key.version)
     if document is None:
         return Absent(what="version", source="the case's registry")

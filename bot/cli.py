@@ -24,14 +24,18 @@ OK, FAIL, INCOMPLETE, BUG = 0, 1, 2, 70
 
 # verb -> (module, summary): a verb's module is imported when it is used, so that `--help` stays quick.
 _VERBS = {
+    "audit": "Judge many repositories and the fleet that they are.",
     "check": "Judge a repository against its policy and the public registry.",
     "explain": "Show a rule's page, or the evidence behind a finding.",
     "fix": "Apply the safe edits of findings to the working tree.",
+    "baseline": "Keep the findings of today apart: it can only shrink.",
     "init": "Look at a repository and write its first policy.",
     "rules": "List the rules.",
-    "schema": "Print the JSON Schema of the policy or of the report.",
+    "schema": "Print the JSON Schema of the policy, the report or the audit.",
     "selftest": "Prove that every rule can fire and can be silent.",
 }
+# Verbs that people do not type.
+_QUIET = ("action",)
 
 
 class _Verbs(click.Group):
@@ -41,7 +45,7 @@ class _Verbs(click.Group):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
+        if cmd_name not in (*_VERBS, *_QUIET):
             return None
         command: click.Command = getattr(importlib.import_module(f"bot.commands.{cmd_name}"), cmd_name)
         return command
@@ -53,7 +57,7 @@ class _Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _VERBS and not args[0].startswith("-"):
+        if args and args[0] not in (*_VERBS, *_QUIET) and not args[0].startswith("-"):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], _VERBS, 1)

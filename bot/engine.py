@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
+from bot.baseline import Baseline, Entry, match
 from bot.errors import debugging
 from bot.model import (
     Again,
@@ -34,7 +35,7 @@ from bot.model import (
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
-from bot.rule import AskWaiverUse, Key, Known, Rule, Unknown, WaiverUse
+from bot.rule import AskBaselineUse, AskWaiverUse, BaselineUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill, redact
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "judge_all",
     "located",
     "shown_fingerprint",
+    "waiver_of",
     "waivers_for",
 ]
 
@@ -74,12 +76,17 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge_all(
-    rules: Sequence[Rule], repo: Repo, policy: Policy, fetch: Fetch, unread: Sequence[NotChecked] = ()
+    rules: Sequence[Rule],
+    repo: Repo,
+    policy: Policy,
+    fetch: Fetch,
+    unread: Sequence[NotChecked] = (),
+    baseline: Baseline | None = None,
 ) -> Judged:
     """Judge a repository by every rule that policy leaves on.
 
     A rule that asks for what is not there is judged again when it is, in at most four rounds; what is still
-    open then is `Unknown`. ``unread`` is what loading could not read.
+    open then is `Unknown`. ``unread`` is what loading could not read, ``baseline`` the repository's own where it counts.
     """
     not_run = [NotRun(rule=r.id, reason="off by policy") for r in rules if policy.severity(r.id, r.severity) is None]
     active = [rule for rule in rules if policy.severity(rule.id, rule.severity) is not None]
@@ -106,17 +113,19 @@ def judge_all(
                 again.append(rule)
         if not asked:
             break
-        outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse)]
+        outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse | AskBaselineUse)]
         if outside:
             answers: Mapping[Key, object] = fetch(outside) if round_number < _ROUNDS else {}
             nothing = Unknown(reason="not-answered", detail="nothing answered this question")
             for key in outside:
                 facts[key] = answers.get(key, nothing)
         else:
-            # Only the uses of waivers are left: everything else has been judged.
+            # Only the uses of waivers and of the baseline are left: everything else has been judged.
             for key in asked:
                 if isinstance(key, AskWaiverUse):
                     facts[key] = _use_of(policy.tables.waiver[key.index], active, verdicts, unread, policy)
+                elif isinstance(key, AskBaselineUse):
+                    facts[key] = _use_of_baseline(baseline, active, verdicts, unread)
         todo = again
 
     hits: list[tuple[Rule, Severity, Hit]] = []
@@ -137,7 +146,7 @@ def judge_all(
     waived = {
         index: waiver
         for index, (rule, _, hit) in enumerate(hits)
-        if (waiver := _waiver_of(rule.id, hit, policy)) is not None
+        if (waiver := waiver_of(rule.id, hit, policy)) is not None
     }
     return Judged(
         hits=hits,
@@ -198,9 +207,10 @@ def _speaks_of(pattern: str, package: PackageName) -> bool:
     return wanted.ecosystem == package.ecosystem and matches_any(package.name, (wanted.name,)) is not None
 
 
-def _waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
-    if rule == "waiver":
-        return None  # a waiver cannot waive the rule that watches waivers
+def waiver_of(rule: str, hit: Hit, policy: Policy) -> Waiver | None:
+    """The waiver of the policy that covers a hit today."""
+    if rule in ("waiver", "stale-baseline"):
+        return None  # a waiver cannot waive the rules that watch exceptions
     for waiver in waivers_for(rule, hit.place.path, hit.package, policy):
         if waiver.reason.strip() and waiver.owner.strip() and waiver.expires and waiver.expires >= policy.today:
             return waiver
@@ -222,9 +232,38 @@ def _use_of(
         for hit in verdict.hits
         if any(w is waiver for w in waivers_for(waiver.rule, hit.place.path, hit.package, policy))
     )
-    problems = [*verdict.not_checked, *unread]
+    problems = [*verdict.not_checked, *(p for p in unread if p.rule in ("", waiver.rule))]
     concerned = [p for p in problems if waiver.path is None or not p.path or matches_any(p.path, (waiver.path,))]
     return WaiverUse(matched=matched, judged=not concerned and not verdict.not_run)
+
+
+# -- the baseline --------------------------------------------------------------------------------
+
+
+def _use_of_baseline(
+    baseline: Baseline | None, active: Sequence[Rule], verdicts: Mapping[str, Verdict], unread: Sequence[NotChecked]
+) -> BaselineUse:
+    if baseline is None:
+        return BaselineUse()
+    hits = [(rule.id, hit) for rule in active for hit in verdicts[rule.id].hits]
+    judged = {rule.id: verdicts[rule.id] for rule in active if not verdicts[rule.id].not_run}
+    gone: list[tuple[int, Entry]] = []
+    for index, count in match(baseline, hits).left.items():
+        entry = baseline.entries[index]
+        verdict = judged.get(entry.rule)
+        problems = (*verdict.not_checked, *unread) if verdict is not None else ()
+        if verdict is not None and not any(_may_hide(problem, entry) for problem in problems):
+            gone.append((index, msgspec.structs.replace(entry, count=count)))
+    return BaselineUse(size=baseline.size, gone=tuple(gone))
+
+
+def _may_hide(problem: NotChecked, entry: Entry) -> bool:
+    """Whether what was not checked may be why a finding is not there: manifests and locks govern what lies beside and below
+    them."""
+    if problem.rule not in ("", entry.rule):
+        return False
+    folder = problem.path.rpartition("/")[0]
+    return not folder or entry.path == problem.path or entry.path.startswith(folder + "/")
 
 
 # -- words and places ----------------------------------------------------------------------------
@@ -282,7 +321,8 @@ class Places(msgspec.Struct, frozen=True):
 class Renderer:
     """Puts hits in words and finds their lines. ``read`` gives a file's bytes (None where it cannot).
 
-    ``public`` leaves private values out, and with them the source line that would show them. A bug that strikes here costs one
+    ``public`` leaves private values out, and with them the source line that would show them, and the reasons of
+    ``private_waivers``. A bug that strikes here costs one
     finding its place or its words, never the run: ``crashes`` says so, once a rule and file. ``places`` are what an earlier
     run found in files that are still the same, ``again`` how to find the same once more.
     """
@@ -295,8 +335,10 @@ class Renderer:
         places: Places | None = None,
         again: Again = Again(),  # noqa: B008  (it is frozen)
         private_names: Sequence[str] = (),
+        private_waivers: Container[Waiver] = (),
     ) -> None:
         self._private_names = private_names
+        self._private_waivers = private_waivers
         self._again = again
         self._read = read
         self._public = public
@@ -376,15 +418,20 @@ class Renderer:
             subject="" if hidden else hit.subject,
             introduced=introduced,
             private=private,
-            source="" if hidden else guarded(lambda: self._line(location), ""),
+            source="" if hidden else guarded(lambda: self.line(location), ""),
             related=tuple(Related(text=text, location=locate(place)) for text, place in hit.related),
             evidence=guarded(lambda: tuple(self._evidence(link) for link in shown), ()),
             edits=() if hidden else guarded(lambda: self._edits(hit.edits), ()),
-            waived=waiver.reason if waiver else "",
+            waived=self._reason(waiver) if waiver else "",
         )
         return msgspec.structs.replace(found, next=next_step(found, self._again))
 
-    def _line(self, location: Location) -> str:
+    def _reason(self, waiver: Waiver) -> str:
+        reason = Private(waiver.reason) if waiver in self._private_waivers else Public(waiver.reason)
+        return fill("{reason}", {"reason": reason}, public=self._public)
+
+    def line(self, location: Location) -> str:
+        """The text of a location's first line; empty for a file as a whole, and for a line too long to show."""
         if not location.line:
             return ""
         key = (location.path, location.line)
@@ -442,18 +489,23 @@ def located(
     renderer: Renderer,
     *,
     before: Counter[str] | None = None,
+    baseline: Baseline | None = None,
 ) -> list[Finding]:
     """The findings of a run. ``before`` counts the base's fingerprints: a finding that the base had is not introduced.
+    Without a base, one that the ``baseline`` covers is not.
 
     What many members share is folded here, after waivers and the base have had their say about each.
     """
     left = Counter(before) if before is not None else Counter[str]()
+    covered: Container[int] = ()
+    if before is None and baseline is not None:
+        covered = match(baseline, [(rule.id, hit) for rule, _, hit in judged.hits]).covered.keys()
     findings: list[Finding] = []
     shared: dict[tuple[str, str, bool, str], list[tuple[Rule, Severity, Hit, Waiver | None]]] = {}
     for index, (rule, severity, hit) in enumerate(judged.hits):
         mark = fingerprint(rule.id, hit)
-        known = left[mark] > 0
-        if known:
+        known = left[mark] > 0 or index in covered
+        if left[mark] > 0:
             left[mark] -= 1
         waiver = judged.waived.get(index)
         if hit.fold:

@@ -8,11 +8,13 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["FactCache", "cache_directory", "reader_version"]
+__all__ = ["FactCache", "cache_directory", "mirror_directory", "reader_version"]
 
-_SNAPSHOTS_KEPT = 64
+_SNAPSHOTS_KEPT = 20_000
+_SNAPSHOT_BYTES = 256 * 1024**2
 _ROWS_KEPT = 200_000
 
 
@@ -26,6 +28,13 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / usual) / "ringfence"
 
 
+def mirror_directory() -> Path:
+    """``$RINGFENCE_MIRRORS``, else a folder beside the cache's: mirrors hold whole repositories, private ones too, and workflows give
+    the cache's folder to a cache that others can read."""
+    return Path(os.environ.get("RINGFENCE_MIRRORS") or f"{os.path.abspath(cache_directory())}-mirrors")
+
+
+@lru_cache(maxsize=64)
 def reader_version(*folders: str) -> str:
     """A short digest that changes whenever a reader's code does: name, size and time of each of its files."""
     here = os.path.dirname(__file__)
@@ -39,11 +48,24 @@ def reader_version(*folders: str) -> str:
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
 
 
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turning WAL on needs the file for oneself, and SQLite does not wait for that."""
+    for attempt in range(100):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if attempt == 99 or "locked" not in str(error):
+                raise
+            time.sleep(0.01)
+
+
 class FactCache:
     """A SQLite file of facts. Whatever goes wrong with it, it is only slower: a run never fails for its cache."""
 
     def __init__(self, path: Path | None) -> None:
         self._connection: sqlite3.Connection | None = None
+        self._kept_new = False
         if path is None:
             return
         try:
@@ -57,10 +79,12 @@ class FactCache:
         for attempt in (0, 1):
             try:
                 connection = sqlite3.connect(file, timeout=5.0, isolation_level=None)
-                connection.execute("PRAGMA journal_mode=WAL")
+                _write_ahead(connection)
                 connection.execute("PRAGMA synchronous=OFF")
                 connection.execute("CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
                 connection.execute("CREATE TABLE IF NOT EXISTS snapshots (key BLOB PRIMARY KEY, used REAL, value BLOB)")
+            except sqlite3.OperationalError:
+                return None  # another process has it, or the folder cannot be written: no reason to take it away
             except sqlite3.DatabaseError:
                 # A damaged file is no loss: everything in it can be had again.
                 if attempt:
@@ -115,17 +139,26 @@ class FactCache:
         return row[0] if row else None
 
     def put_snapshot(self, key: bytes, value: bytes) -> None:
-        """Keep one repository's scan; the oldest go when there are many."""
+        """Keep one repository's scan. When the cache is closed, the oldest go if there is too much."""
         if self._connection is None:
             return
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", (key, time.time(), value))
+            self._kept_new = True
+        except sqlite3.Error:
+            self._rollback()
+
+    def _prune(self) -> None:
+        """Let the oldest snapshots go, beyond a number of them and of their bytes."""
+        if self._connection is None:
+            return
+        try:
             self._connection.execute(
-                "DELETE FROM snapshots WHERE key NOT IN (SELECT key FROM snapshots ORDER BY used DESC LIMIT ?)",
-                (_SNAPSHOTS_KEPT,),
+                "DELETE FROM snapshots WHERE key IN (SELECT key FROM (SELECT key, row_number() OVER newest AS number, "
+                "sum(length(value)) OVER newest AS bytes FROM snapshots WINDOW newest AS (ORDER BY used DESC, key)) "
+                "WHERE number > ? OR bytes > ?)",
+                (_SNAPSHOTS_KEPT, _SNAPSHOT_BYTES),
             )
-            self._connection.execute("COMMIT")
         except sqlite3.Error:
             self._rollback()
 
@@ -138,6 +171,8 @@ class FactCache:
 
     def close(self) -> None:
         """Close the file."""
+        if self._kept_new:
+            self._prune()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -12,7 +12,7 @@ import msgspec
 from bot.model import Finding, LocatedEdit
 from bot.text import printable
 
-__all__ = ["Change", "Plan", "Skipped", "diff", "plan", "shown"]
+__all__ = ["Change", "Plan", "Skipped", "applies", "diff", "plan", "shown", "written"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -61,7 +61,7 @@ def plan(findings: Sequence[Finding], files: Mapping[str, bytes], *, unsafe: boo
             )
             continue
         for edit in finding.edits:
-            taken.setdefault(edit.path, {})[edit.start, edit.end] = _written(edit)
+            taken.setdefault(edit.path, {})[edit.start, edit.end] = written(edit)
         mended.append(finding.fingerprint)
     changes = []
     for path, edits in sorted(taken.items()):
@@ -72,6 +72,11 @@ def plan(findings: Sequence[Finding], files: Mapping[str, bytes], *, unsafe: boo
         if bytes(after) != before:
             changes.append(Change(path=path, before=before, after=bytes(after)))
     return Plan(changes=tuple(changes), mended=tuple(mended), skipped=tuple(skipped))
+
+
+def applies(finding: Finding, files: Mapping[str, bytes]) -> bool:
+    """Whether all edits of a finding, safe or not, can be applied to these files as they are."""
+    return bool(finding.edits) and not _refusal(finding, files, {}, unsafe=True)
 
 
 def _refusal(
@@ -89,7 +94,7 @@ def _refusal(
             return f"{edit.path} does not say {edit.old!r} there any more"
         for (start, end), text in taken.get(edit.path, {}).items():
             overlap = start < edit.end and edit.start < end
-            if overlap and ((start, end) != (edit.start, edit.end) or text != _written(edit)):
+            if overlap and ((start, end) != (edit.start, edit.end) or text != written(edit)):
                 return "another finding changes the same place: run again"
     return ""
 
@@ -110,7 +115,8 @@ def _still_there(found: bytes, edit: LocatedEdit) -> bool:
     return False
 
 
-def _written(edit: LocatedEdit) -> str:
+def written(edit: LocatedEdit) -> str:
+    """The text that an edit puts into its file: inside a JSON string as JSON spells it."""
     return json.dumps(edit.new, ensure_ascii=False)[1:-1] if _is_json(edit.path) else edit.new
 
 

@@ -13,6 +13,8 @@ __all__ = ["in_parts"]
 
 T = TypeVar("T")
 
+_helping = False  # in a forked process: it does not fork on
+
 _PROCESSES = 4  # more would wait for the disk and cost memory
 _PARTS = 200  # a part's number is one byte
 
@@ -79,13 +81,15 @@ def in_parts(
 
 
 def _cores() -> int:
-    if sys.platform != "linux" or threading.active_count() > 1:
+    if _helping or sys.platform != "linux" or threading.active_count() > 1:
         return 1  # elsewhere a forked process may not use the system's libraries
     return len(os.sched_getaffinity(0))
 
 
 def _help(work: Callable[[Sequence[T]], bytes], parts: Sequence[Sequence[T]], numbers: int, written: int) -> None:
     """The forked process: it ends here, and nothing of the parent's is flushed or closed."""
+    global _helping
+    _helping = True
     try:
         # The parent reads when it has nothing else to do: a pipe that fills up before then would stop us.
         done: list[bytes] = []

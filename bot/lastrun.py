@@ -18,7 +18,7 @@ from bot.engine import Fetch, Judged, Places
 from bot.errors import ReadError
 from bot.factcache import FactCache
 from bot.facts.module import Import
-from bot.load import SOURCE_MAX, UTF16, Content, Loaded, Scanned, content_kind, grammars
+from bot.load import SOURCE_MAX, UTF16, Content, Loaded, Scanned, content_kind, grammars, is_source
 from bot.model import Count, Evidence, Hit, NotChecked, NotRun, Place, Severity
 from bot.names import PackageName
 from bot.policy import Policy, Waiver
@@ -196,7 +196,8 @@ class LastRun:
             return None
         from bot.readers.javascript.candidates import Needles, candidates
 
-        now = candidates(data, Needles(scopes=kept.scopes, escape=depth_of(path)))
+        needles = Needles(scopes=kept.scopes, escape=depth_of(path))
+        now = candidates(data, needles) if is_source(path, data) else ()
         before = msgspec.msgpack.decode(kept.imports[path], type=tuple[Import, ...]) if path in kept.imports else ()
         if [(i.specifier, i.end - i.start) for i in now] != [(i.specifier, i.end - i.start) for i in before]:
             return None

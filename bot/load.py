@@ -44,6 +44,7 @@ __all__ = [
     "Scanned",
     "content_kind",
     "grammars",
+    "is_source",
     "load",
     "parse_many",
 ]
@@ -566,7 +567,7 @@ def _scan(
         number_of = {order[number]: number for number in numbers if _may_be_source(source, order[number])}
         seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
         for path, data in source.read_many(number_of):
-            if not path.endswith(SOURCE_SUFFIXES) and (data is None or not _RUN_BY.match(data)):
+            if not is_source(path, data or b""):
                 continue
             if data is None or len(data) > SOURCE_MAX:
                 seen.append((number_of[path], -1 if data is None else len(data), []))
@@ -606,6 +607,11 @@ def _scan(
         cache.put_snapshot(digest, _encoded(still, hits))
     ignore = policy.tables.ignore.paths
     return {path: SourceFile(path, imports) for path, imports in found.items() if not matches_any(path, ignore)}
+
+
+def is_source(path: str, data: bytes) -> bool:
+    """Whether a file is JavaScript: its suffix says so, or its first line where it has none."""
+    return path.endswith(SOURCE_SUFFIXES) or _RUN_BY.match(data) is not None
 
 
 def _may_be_source(source: Source, path: str) -> bool:

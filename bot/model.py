@@ -110,7 +110,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     line number and nothing that an unrelated change would move.
     ``package`` is the open package concerned, ``npm:@acme/x``, or empty. Hits of one rule with the same ``fold`` are one
     trouble that many members share: reports show them as one finding with a list (of their places, or of their ``related`` where the
-    places are one), each still counts on its own for waivers and against a base.
+    places are one), each still counts on its own for waivers and against a base. ``repository`` is the label of the
+    repository that a fleet rule's places are in (empty: the policy's).
     """
 
     place: Place
@@ -124,11 +125,13 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     edits: tuple[Edit, ...] = ()
     fold: str = ""
+    repository: str = ""
 
 
 # Why something was not checked: what `NotChecked.reason` says and a policy may allow. A test holds it to the code.
 REASONS = frozenset(
     (
+        "approval-unknown",
         "integrity-mismatch",
         "internal-error",
         "invalid-name",
@@ -153,10 +156,10 @@ REASONS = frozenset(
         "too-large",
         "unknown-protocol",
         "unknown-source",
+        "unread-manifest",
         "unresolved-catalog",
         "unsupported-ecosystem",
         "unsupported-format",
-        "unsupported-layout",
     )
 )
 
@@ -253,7 +256,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     subject: Annotated[str, Meta(description="What the finding is about: a specifier, a field, a file.")] = ""
     introduced: Annotated[
-        bool, Meta(description="False for what the base had already: shown, but it does not decide.")
+        bool,
+        Meta(description="False for what the base had already, or the baseline holds: shown, but it does not decide."),
     ] = True
     private: Annotated[bool, Meta(description="It speaks of a private name; in a public report that is left out.")] = (
         False
@@ -307,7 +311,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Annotated[int, Meta(description="Warnings that decide.")] = 0
     notes: Annotated[int, Meta(description="Notes that decide.")] = 0
     waived: Annotated[int, Meta(description="Findings that a waiver covers.")] = 0
-    before: Annotated[int, Meta(description="Findings that the base had already.")] = 0
+    before: Annotated[int, Meta(description="Findings that the base had already, or the baseline holds.")] = 0
+    baseline: Annotated[int, Meta(description="How many findings the repository's baseline holds: its size.")] = 0
     files: Annotated[int, Meta(description="Source files that were looked at.")] = 0
     ignored: Annotated[int, Meta(description="Tracked files that policy leaves out.")] = 0
     judged: Annotated[int, Meta(description="Facts judged, summed over the rules.")] = 0

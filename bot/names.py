@@ -24,6 +24,7 @@ __all__ = [
     "matches_any",
     "registry_host",
     "split_specifier",
+    "web_host",
 ]
 
 
@@ -204,3 +205,13 @@ def registry_host(url: str) -> str:
     except ValueError:
         return ""
     return f"{host}:{port}" if port else host
+
+
+def web_host(url: str) -> tuple[str, str]:
+    """Scheme and host (without its port, in lower case) of a web address; both empty for what is none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "", ""
+    return (parts.scheme, host) if parts.scheme in ("http", "https") and host else ("", "")

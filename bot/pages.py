@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 
-from bot.rule import Rule
+from bot.rule import Described
 
 __all__ = ["SECTIONS", "page", "plain", "sections"]
 
@@ -16,7 +16,7 @@ SECTIONS = ("What it flags", "Why it matters", "How to mend it", "What it leaves
 Style = Callable[[str, str], str]
 
 
-def page(rule: Rule) -> str:
+def page(rule: Described) -> str:
     """A rule's ``page.md``, beside the module of its ``judge``; its summary alone where there is none yet."""
     package = rule.judge.__module__.rpartition(".")[0]
     try:

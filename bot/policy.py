@@ -505,6 +505,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         lowered = value.lower()
         return Private(value) if any(name.lower() in lowered for name in self.private_names) else Public(value)
 
+    def said_by(self, key: str, value: str) -> Text:
+        """A value that a dotted key sets (``gate.approvers.0``): `Private` where the overlay alone says it, too."""
+        return Private(value) if self.is_overlaid(key) else self.text(value)
+
+    @property
+    def private_waivers(self) -> tuple[Waiver, ...]:
+        """The overlay's waivers: what they give for reasons is not for the public."""
+        return tuple(w for index, w in enumerate(self.tables.waiver) if self.is_overlaid(f"waiver.{index}"))
+
+    def is_overlaid(self, key: str) -> bool:
+        """Whether the private overlay alone says a dotted key that somebody says."""
+        return self.overlay and key not in self.places
+
     def may_say(self, value: str) -> bool:
         """Whether a text holds no private name, wherever it stands in it: whoever reads it may not be told one."""
         lowered = value.lower()

@@ -11,10 +11,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final, overload
+from typing import Final, Protocol, overload
 
 import msgspec
 
+from bot.baseline import Entry
 from bot.facts.manifest import Declaration
 from bot.facts.module import Import, ImportKind
 from bot.model import Severity, Verdict
@@ -25,15 +26,25 @@ from bot.repo import Repo
 __all__ = [
     "PENDING",
     "Absent",
+    "Approval",
+    "AskApproval",
+    "AskBaselineUse",
+    "AskChanged",
     "AskCommitted",
+    "AskLatest",
     "AskPackage",
     "AskParsed",
     "AskPublished",
     "AskVersion",
     "AskWaiverUse",
+    "BaselineUse",
+    "Changed",
+    "ChangedFile",
     "Committed",
+    "Described",
     "Key",
     "Known",
+    "Latest",
     "PackageFacts",
     "ParsedFile",
     "Pending",
@@ -55,6 +66,12 @@ class AskVersion(msgspec.Struct, frozen=True):
 
 class AskPackage(msgspec.Struct, frozen=True):
     """Does the public registry have this package, and which versions? -> `PackageFacts` | `Absent`."""
+
+    package: PackageName
+
+
+class AskLatest(msgspec.Struct, frozen=True):
+    """What does the public registry say of the version under the tag ``latest``? -> `Latest` | `Absent`."""
 
     package: PackageName
 
@@ -84,7 +101,57 @@ class AskCommitted(msgspec.Struct, frozen=True):
     path: str
 
 
-Key = AskVersion | AskPackage | AskPublished | AskParsed | AskCommitted | AskWaiverUse
+class AskBaselineUse(msgspec.Struct, frozen=True):
+    """What the repository's baseline did in this run -> `BaselineUse`. Answered when all else is judged."""
+
+
+class AskChanged(msgspec.Struct, frozen=True):
+    """Which of these files a pull request changes -> `Changed`. ``paths`` are those of the judged root; ``files``, and
+    ``folders`` with all that lies in them, are named from the top of the git repository. All are names, no patterns."""
+
+    paths: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    def means(self, path: str, folder: str) -> bool:
+        """Whether a path from the top is asked for, where the judged root is ``folder``."""
+        own = path if not folder else path.removeprefix(f"{folder}/") if path.startswith(f"{folder}/") else None
+        return own in self.paths or path in self.files or any(path.startswith(f"{name}/") for name in self.folders)
+
+
+class AskWorkflows(msgspec.Struct, frozen=True):
+    """The workflows of the repository and the actions in it, changed or not -> `Changed`: GitHub's ``.github/workflows``, and
+    every ``action.yml``."""
+
+    @staticmethod
+    def means(path: str) -> bool:
+        """Whether a path from the top is one of them."""
+        folder, _, name = path.rpartition("/")
+        if folder == ".github/workflows":
+            return name.endswith((".yml", ".yaml"))
+        return name in ("action.yml", "action.yaml")
+
+
+class AskApproval(msgspec.Struct, frozen=True):
+    """Who of an approver that policy names (``@user``, ``@organisation/team``) approves the pull request as it stands
+    -> `Approval`."""
+
+    approver: str
+
+
+Key = (
+    AskVersion
+    | AskPackage
+    | AskLatest
+    | AskPublished
+    | AskParsed
+    | AskCommitted
+    | AskWaiverUse
+    | AskBaselineUse
+    | AskChanged
+    | AskWorkflows
+    | AskApproval
+)
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +186,21 @@ class PackageFacts(msgspec.Struct, frozen=True, kw_only=True):
     versions: tuple[str, ...]
     tags: dict[str, str] = {}
     times: dict[str, str] = {}
+    source: str = ""
+    mirrored: bool = False
+
+
+class Latest(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that strangers get who name none, by the registry's own document of it.
+
+    ``repository`` and ``directory`` are its ``repository`` field as the publisher wrote it (``""`` where there is none).
+    """
+
+    package: PackageName
+    version: str
+    repository: str = ""
+    directory: str = ""
+    deprecated: str | None = None
     source: str = ""
     mirrored: bool = False
 
@@ -170,6 +252,37 @@ class WaiverUse(msgspec.Struct, frozen=True, kw_only=True):
     judged: bool
 
 
+class BaselineUse(msgspec.Struct, frozen=True, kw_only=True):
+    """``size`` findings are in the baseline; ``gone`` are its entries (index, entry) with findings that are not there any
+    more, where their rule judged all it could."""
+
+    size: int = 0
+    gone: tuple[tuple[int, Entry], ...] = ()
+
+
+class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a change touches or may touch, by its path from the top of the git repository: its bytes before and after, None where
+    it is not there."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pull request changes; ``files`` is None where no pull request is judged. ``folder`` is where the judged root stands
+    in the git repository, ``""`` for the repository itself."""
+
+    files: tuple[ChangedFile, ...] | None = None
+    folder: str = ""
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """``by`` is who approves, ``""`` for nobody."""
+
+    by: str = ""
+
+
 class Unknown(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that could not be had. ``reason`` is a NotChecked code (``registry-unreachable``,
     ``offline``, ``integrity-mismatch``, ``too-large``, ``malformed``, ...), ``detail`` one sentence."""
@@ -203,6 +316,8 @@ class Known:
     @overload
     def __call__(self, key: AskPackage) -> PackageFacts | Absent | Unknown | Pending: ...
     @overload
+    def __call__(self, key: AskLatest) -> Latest | Absent | Unknown | Pending: ...
+    @overload
     def __call__(self, key: AskPublished) -> Published | Absent | Unknown | Pending: ...
     @overload
     def __call__(self, key: AskParsed) -> ParsedFile | Unknown | Pending: ...
@@ -210,6 +325,12 @@ class Known:
     def __call__(self, key: AskCommitted) -> Committed | Unknown | Pending: ...
     @overload
     def __call__(self, key: AskWaiverUse) -> WaiverUse | Unknown | Pending: ...
+    @overload
+    def __call__(self, key: AskBaselineUse) -> BaselineUse | Unknown | Pending: ...
+    @overload
+    def __call__(self, key: AskChanged | AskWorkflows) -> Changed | Unknown | Pending: ...
+    @overload
+    def __call__(self, key: AskApproval) -> Approval | Unknown | Pending: ...
     def __call__(self, key: Key) -> object:
         """The answer to a key, or `PENDING` once and the answer in the next round."""
         found = self._facts.get(key, PENDING)
@@ -225,6 +346,21 @@ class RuleSide(StrEnum):
     OPEN = "open"
     BOTH = "both"
     FLEET = "fleet"
+
+
+class Described(Protocol):
+    """What pages, lists and reports want to know of a rule, whatever it judges."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def side(self) -> RuleSide: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def judge(self) -> Callable[..., Verdict]: ...
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

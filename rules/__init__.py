@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
+from bot.model import Severity
 from bot.rule import Rule
 
-__all__ = ["ALL", "PLANNED"]
+if TYPE_CHECKING:
+    from bot.fleet import FleetRule
+
+__all__ = ["ACROSS", "ALL", "FLEET", "LISTED", "PLANNED"]
 
 _RULES = (
     "identity.naming_pair",
@@ -24,7 +30,27 @@ _RULES = (
     "reach.path_escape",
     "identity.waiver",
     "identity.idle_policy",
+    "identity.stale_baseline",
+    "identity.gate_change",
 )
+
+# Judged by an audit, over the summaries of many repositories, and loaded for that alone. The first stands beside the
+# rule of its name.
+_FLEET = (
+    "identity.naming_pair.halves",
+    "fleet.missing_half.rule",
+    "fleet.missing_core.rule",
+    "fleet.orphaned_half.rule",
+    "fleet.repository_mismatch.rule",
+)
+
+# What a policy must know of those that are no others' namesakes.
+ACROSS: Mapping[str, Severity] = {
+    "missing-half": Severity.WARNING,
+    "missing-core": Severity.WARNING,
+    "orphaned-half": Severity.WARNING,
+    "repository-mismatch": Severity.ERROR,
+}
 
 
 def _rule(name: str) -> Rule:
@@ -33,11 +59,22 @@ def _rule(name: str) -> Rule:
 
 
 ALL: tuple[Rule, ...] = tuple(_rule(name) for name in _RULES)
+if TYPE_CHECKING:
+    FLEET: tuple[FleetRule, ...]
+    LISTED: tuple[Rule | FleetRule, ...]  # each id once, for lists and pages
+
+
+def __getattr__(name: str) -> tuple[Rule | FleetRule, ...]:
+    if name == "FLEET":
+        return tuple(import_module(f"{__name__}.{module}").RULE for module in _FLEET)
+    if name == "LISTED":
+        return (*ALL, *(rule for rule in __getattr__("FLEET") if rule.id in ACROSS))
+    raise AttributeError(name)
+
 
 # Rules that policies may already speak of and that this version does not have: listed as not run.
 PLANNED: tuple[str, ...] = (
     "claimable-name",
-    "gate-change",
     "override",
     "patched-package",
     "withdrawn-release",
@@ -64,8 +101,4 @@ PLANNED: tuple[str, ...] = (
     "leaky-status",
     "broken-export",
     "breaking-release",
-    "missing-half",
-    "missing-core",
-    "orphaned-half",
-    "repository-mismatch",
 )

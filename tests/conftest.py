@@ -11,6 +11,7 @@ import pytest
 # At the end: what is installed goes before the tree, so that a built wheel can be tested from the checkout.
 sys.path.append(str(Path(__file__).parent.parent))
 
+from tests.github_fake import GitHubFake
 from tests.registry.loopback import LoopbackRegistry
 
 
@@ -26,6 +27,13 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 def registry() -> Iterator[LoopbackRegistry]:
     """An empty npm registry on 127.0.0.1."""
     with LoopbackRegistry() as running:
+        yield running
+
+
+@pytest.fixture
+def github_fake(tmp_path: Path) -> Iterator[GitHubFake]:
+    """An empty GitHub on 127.0.0.1, judged by GitHub's own description when the test ends."""
+    with GitHubFake(tmp_path / "github") as running:
         yield running
 
 

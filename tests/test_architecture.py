@@ -65,6 +65,8 @@ def test_the_built_tree_keeps_the_order(tree: Path) -> None:
         ("bot/rules/pins/floating_pin/rule.py", "import bot.rules.pins.missing_lock.rule\n"),
         ("bot/readers/npm/spec.py", "import bot.engine\n"),
         ("bot/model.py", "import bot.policy\n"),
+        ("bot/commands/check.py", "import github\n"),
+        ("bot/registry/fetch.py", "import bot.github.hosts\n"),
     ],
 )
 def test_a_planted_import_is_refused(tree: Path, module: str, line: str) -> None:

@@ -307,3 +307,51 @@ def test_optional_dependencies_are_left_out_by_pattern(patterns: list[str], name
     assert reader is not None
     found = drift(reader("pnpm-lock.yaml", text.encode()), member, member.declarations, {})
     assert {item.package for item in found} == set(optional) - set(names.split())
+
+
+# -- resolutions that nothing asks for ---------------------------------------------------------------
+
+_RESOLVED = """__metadata:
+  version: 8
+
+"@acme/core@npm:^1.0.0":
+  version: 1.2.3
+  resolution: "@acme/core@npm:1.2.3"
+
+"left@npm:1.0.0":
+  version: 1.0.0
+  resolution: "left@npm:1.0.0"
+  dependencies:
+    "@acme/core": "npm:^1.0.0"
+
+"r@workspace:.":
+  version: 0.0.0-use.local
+  resolution: "r@workspace:."
+  dependencies:
+    "@acme/core": "npm:^1.0.0"
+    left: "npm:1.0.0"
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "drifts"),
+    [
+        # Whether yarn 4 locks 1.0.0 with such a resolution to it (the last one was not tried).
+        ("@acme/core", True),
+        ("**/@acme/core", False),
+        ("@acme/core@npm:^1.0.0", True),
+        ("@acme/core@^1.0.0", True),
+        ("@acme/core@npm:<1", False),
+        ("@acme/core@^1.0", False),
+        ("left/@acme/core", True),
+        ("left@npm:1.0.0/@acme/core", True),
+        ("right/@acme/core", False),
+        ("@x/left/@acme/core", False),
+    ],
+)
+def test_a_resolution_for_what_nothing_asks_for_is_no_drift(selector: str, drifts: bool) -> None:
+    reader = lock_reader("yarn.lock")
+    assert reader is not None
+    lock = reader("yarn.lock", _RESOLVED.encode())
+    root = read_package_json("package.json", json.dumps({"name": "r", "resolutions": {selector: "1.0.0"}}).encode())
+    assert bool(drift_of_root(lock, root, root.overrides, {})) is drifts

@@ -39,6 +39,8 @@ def shop(registry: LoopbackRegistry, tmp_path: Path) -> Repository:
         "src/twice.ts": f"// one\n{DEEP}\n{DEEP}",
         "src/out.js": 'import x from "../../outside"\n',
         "src/plain.js": "export {}\n",
+        "bin/run": f"#!/usr/bin/env node\n{DEEP}",
+        "bin/shell": f"#!/bin/sh\n{DEEP}",
         "skipped/a.js": DEEP,
         "README.md": "# A shop\n",
     }
@@ -59,6 +61,8 @@ HOLDS: dict[str, dict[str, str]] = {
     "many lines before several": {"src/twice.ts": f"{LONG}{DEEP}{LONG}{DEEP}"},
     "a file without imports": {"src/plain.js": LONG},
     "an ignored file": {"skipped/a.js": DEEP * 3},
+    "a script without a suffix": {"bin/run": f"#!/usr/bin/env node\n// more\n{DEEP}"},
+    "what is no script": {"bin/shell": f"#!/bin/sh\n{DEEP}{DEEP}"},
     "a file that is not read": {"README.md": "# Another\n"},
     "CRLF": {"src/deep.js": DEEP.replace("\n", "\r\n")},
 }
@@ -68,6 +72,8 @@ DIFFERS: dict[str, dict[str, str]] = {
     "another import": {"src/deep.js": DEEP.replace("parser", "lexer")},
     "an import in a comment": {"src/deep.js": f"/* {DEEP} */\n"},
     "another kind of import": {"src/twice.ts": f"// one\n{DEEP}\n{DEEP.replace('import', 'import type')}"},
+    "a script that a shell runs now": {"bin/run": f"#!/bin/sh\n{DEEP}"},
+    "a script that Node runs now": {"bin/shell": f"#!/usr/bin/env node\n{DEEP}"},
     "a manifest": {"package.json": '{"name": "shop", "private": true}\n'},
     "a lockfile": {"package-lock.json": "{}\n"},
     "a new file, once git tracks it": {"src/new.js": DEEP},

@@ -907,7 +907,7 @@ def test_a_version_that_holds_a_private_name_is_not_asked_for(tmp_path: Path, re
     [
         (PackageName.npm("@acme/secret"), None, None),
         (PackageName.npm("@acme/../core"), None, None),
-        (CORE, "latest", None),
+        (CORE, "next", None),
         (CORE, "1.0.0/../../secret", None),
         (CORE, "1.0.0-secret.1", None),
         (CORE, "1.0.0", "https://registry.example.test/@acme%2fsecret/1.0.0"),

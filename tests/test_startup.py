@@ -31,7 +31,7 @@ DEAR = {
 
 # Of ours: what only findings, source files, locks, parsers and registries need.
 LATE = {
-    "bot.cases", "bot.fix", "bot.init", "bot.pages", "bot.readers.javascript.candidates", "bot.readers.javascript.imports",
+    "bot.cases", "bot.fix", "bot.github", "bot.init", "bot.pages", "bot.readers.javascript.candidates", "bot.readers.javascript.imports",
     "bot.readers.npm.npm_lock", "bot.readers.npm.semver", "bot.readers.npm.yarn_v1", "bot.readers.positions", "bot.registry",
     "bot.report.json_report", "bot.report.sarif",
 }  # fmt: skip

@@ -246,6 +246,37 @@ def test_nothing_of_the_overlay_is_printed_in_public(tmp_path: Path, registry: L
     assert SECRET in private.out, "on a workstation the names are shown"
 
 
+@pytest.mark.parametrize("format_", ["json", "terminal", "sarif", "github"])
+def test_what_the_overlay_gives_for_reasons_is_not_printed_in_public(
+    tmp_path: Path, registry: LoopbackRegistry, format_: str
+) -> None:
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text(
+        '[[waiver]]\nrule = "deep-import"\npath = "src/**"\nreason = "until zebra is bought"\nowner = "@zebra/board"\n'
+        "expires = 2099-01-01\n"
+        '[[waiver]]\nrule = "floating-pin"\npath = "zebra/**"\nreason = "okapi"\nowner = "@zebra/board"\n'
+        "expires = 2001-01-01\n"
+    )
+    own = '[[waiver]]\nrule = "deep-import"\npath = "lib/**"\nreason = "a plain reason"\nowner = "@sam"\nexpires = 2099-01-01\n'
+    deep = 'import { x } from "@acme/core/src/other.js"\n'
+    files = product(registry, stock(registry), more=own) | {"src/new.js": deep, "lib/new.js": deep}
+    repository = Repository(tmp_path / "r", files)
+
+    def printed(mode: str) -> str:
+        options = ("--overlay", overlay, mode, "--all", "-v", "--format", format_)
+        outcome = ringfence("check", repository.path, *options)
+        assert outcome.code == 1, outcome.err  # a waiver has expired
+        return outcome.out + outcome.err
+
+    public = printed("--public")
+    assert "zebra" not in public
+    assert "okapi" not in public
+    if format_ != "github":
+        assert "a plain reason" in public
+        assert "[private]" in public
+        assert "until zebra is bought" in printed("--private")
+
+
 def test_a_public_report_cannot_tell_one_private_name_from_another(tmp_path: Path, registry: LoopbackRegistry) -> None:
     """Whoever guesses a name, and runs the same check with the guess, sees nothing that confirms it."""
     integrity = stock(registry)

@@ -78,6 +78,18 @@ def test_the_wheel_works_in_an_empty_environment(built: Path, tmp_path: Path) ->
     assert len(report["rules"]) >= 14
     page = _run(python, "-P", "-c", program, "explain", "deep-import", cwd=tmp_path, env=env).stdout
     assert "What it flags" in page
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "package.json").write_text('{"name": "shop", "private": true}')
+    command = ("check", "shop", "--open", "@acme/*", "--offline", "--format", "markdown")
+    done = subprocess.run(
+        [str(python), "-P", "-c", program, *command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("## Ringfence: "), "the templates are there: " + done.stderr
+    _run("git", "init", "-q", "fleet/one", cwd=tmp_path)
+    page = _run(
+        python, "-P", "-c", program, "audit", "fleet", "--open", "@acme/*", "--format", "html", cwd=tmp_path, env=env
+    ).stdout
+    assert "<!doctype html>" in page
 
 
 def test_only_one_name_lands_at_the_top(built: Path) -> None:

@@ -11,7 +11,7 @@ import click
 from bot.errors import RingfenceError
 from bot.model import Again, Report, Severity
 
-__all__ = ["check"]
+__all__ = ["again_of", "check"]
 
 
 @click.command(
@@ -43,7 +43,7 @@ checked, or bad usage; 70 a bug of Ringfence.""",
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["terminal", "json", "sarif", "github"]),
+    type=click.Choice(["terminal", "json", "sarif", "github", "markdown"]),
     default="terminal",
     show_default=True,
 )
@@ -119,7 +119,7 @@ def check(
         public=bool(os.environ.get("CI")) if public is None else public,
         progress=sys.stderr.isatty(),
         fail_on=Severity(fail_on),
-        again=_again(path, policy, open_patterns, revision, base),
+        again=again_of(path, policy, open_patterns, revision, base),
     )
     run = common.check(options, ALL)
     for notice in run.notices:
@@ -137,7 +137,9 @@ def check(
     return {"pass": 0, "fail": 1, "incomplete": 2}[run.report.verdict]
 
 
-def _again(path: Path, policy: Path | None, patterns: tuple[str, ...], revision: str | None, base: str | None) -> Again:
+def again_of(
+    path: Path, policy: Path | None, patterns: tuple[str, ...], revision: str | None, base: str | None
+) -> Again:
     """How to name the same repository and policy to another verb. Where the overlay lies is nobody's business."""
     from shlex import join
 
@@ -179,6 +181,11 @@ def _render(
         from bot.report.github import render as render_github
 
         return render_github(report, everything=everything, folder=_folder(path))
+    if format_ == "markdown":
+        from bot.report.context import Context
+        from bot.report.markdown import summary
+
+        return summary(report, context=Context(folder=_folder(path)))
     from bot.report.terminal import render as render_terminal
 
     return render_terminal(

@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 
 from bot.errors import RingfenceError
+from bot.fleet import FleetRule
 from bot.model import Finding, Location, Report
-from bot.rule import Rule
+from bot.rule import Described, Rule
 
 __all__ = ["Explained", "explain", "explain_finding", "explain_rule", "look_up"]
 
-Explained = Rule | list[Finding]
+Explained = Rule | FleetRule | list[Finding]
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,16}")
 
@@ -61,7 +62,7 @@ def explain(
     A finding is explained by checking PATH again: message, source line, every fact that made it so with its
     place, the remedy, and the edits that would mend it.
     """
-    from bot.rules import ALL
+    from bot.rules import ALL, LISTED
 
     def check() -> Report:
         from bot.commands import common
@@ -85,13 +86,13 @@ def explain(
     colour = wants_colour()
     if target is None:
         if as_json:
-            _json({"rules": rows(ALL)})
+            _json({"rules": rows(LISTED)})
         else:
-            click.echo(table(rows(ALL), width=width, colour=colour), nl=False, color=colour)
+            click.echo(table(rows(LISTED), width=width, colour=colour), nl=False, color=colour)
             click.echo("\nringfence explain RULE prints one's page.")
         return
-    found = look_up(target, ALL, check)
-    if isinstance(found, Rule):
+    found = look_up(target, LISTED, check)
+    if isinstance(found, Rule | FleetRule):
         if as_json:
             _json(_rule_value(found))
         else:
@@ -101,10 +102,10 @@ def explain(
 
         _json({"findings": [with_next(finding) for finding in found]})
     else:
-        click.echo(explain_finding(found, ALL, colour=colour, width=width), nl=False, color=colour)
+        click.echo(explain_finding(found, LISTED, colour=colour, width=width), nl=False, color=colour)
 
 
-def look_up(target: str, rules: Sequence[Rule], check: Callable[[], Report]) -> Explained:
+def look_up(target: str, rules: Sequence[Rule | FleetRule], check: Callable[[], Report]) -> Explained:
     """The rule with this id, or the findings of a check with this fingerprint (alike findings share one).
 
     ``check`` is called for fingerprints only. Raises `RingfenceError` when neither is there, or when the
@@ -143,7 +144,7 @@ def look_up(target: str, rules: Sequence[Rule], check: Callable[[], Report]) -> 
     return found
 
 
-def explain_rule(rule: Rule, *, colour: bool, width: int) -> str:
+def explain_rule(rule: Described, *, colour: bool, width: int) -> str:
     """A rule's page as text."""
     from bot.pages import page, plain
     from bot.report.terminal import Painter
@@ -163,7 +164,7 @@ def explain_rule(rule: Rule, *, colour: bool, width: int) -> str:
     return plain(page(rule), width=width, style=style) + "\n" + paint(facts, dim=True) + "\n"
 
 
-def explain_finding(findings: Sequence[Finding], rules: Sequence[Rule], *, colour: bool, width: int) -> str:
+def explain_finding(findings: Sequence[Finding], rules: Sequence[Described], *, colour: bool, width: int) -> str:
     """Findings of one fingerprint, each with its chain of evidence, its remedy and its edits as a diff."""
     from bot.report.words import guarded
 
@@ -171,7 +172,7 @@ def explain_finding(findings: Sequence[Finding], rules: Sequence[Rule], *, colou
     return guarded("\n\n".join("\n".join(part) for part in parts)) + "\n"
 
 
-def _finding(finding: Finding, rules: Sequence[Rule], colour: bool, width: int) -> list[str]:
+def _finding(finding: Finding, rules: Sequence[Described], colour: bool, width: int) -> list[str]:
     from bot.model import next_step
     from bot.report.terminal import Painter, source_block, wrapped
     from bot.report.words import position
@@ -222,7 +223,7 @@ def _finding(finding: Finding, rules: Sequence[Rule], colour: bool, width: int) 
     if finding.waived:
         out += wrapped(printable(finding.waived), width, first="  waived: ", rest="  ")
     if not finding.introduced:
-        out.append("  It was there before the base, and does not decide.")
+        out.append("  It was there before (the base or the baseline has it), and does not decide.")
     if finding.edits:
         out += ["", paint("The edits", bold=True)]
         for edit in finding.edits:
@@ -248,7 +249,7 @@ def _lines_of(finding: Finding, location: Location, old: str, new: str) -> tuple
     return old.splitlines(), new.splitlines()
 
 
-def _rule_value(rule: Rule) -> dict[str, object]:
+def _rule_value(rule: Described) -> dict[str, object]:
     from bot.pages import page, sections
 
     text = page(rule)

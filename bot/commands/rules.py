@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bot.rule import Rule
+from bot.rule import Described
 
 __all__ = ["rows", "rules", "table", "wants_colour"]
 
@@ -28,7 +28,7 @@ Examples:
 def rules(path: Path, policy: Path | None, as_json: bool) -> None:
     """List the rules: id, the side they judge, the severity in force at PATH, and what they flag."""
     from bot.report.json_report import render_value
-    from bot.rules import ALL
+    from bot.rules import ALL, LISTED
     from bot.sources.open import folder_at, has_policy
 
     severities: dict[str, str] | None = None
@@ -37,9 +37,9 @@ def rules(path: Path, policy: Path | None, as_json: bool) -> None:
         from bot.commands.common import Options, open_repo
 
         opened = open_repo(Options(path=path, policy=policy), ALL)
-        severities = {rule.id: str(opened.policy.severity(rule.id, rule.severity) or "off") for rule in ALL}
+        severities = {rule.id: str(opened.policy.severity(rule.id, rule.severity) or "off") for rule in LISTED}
         opened.source.close()
-    listed = rows(ALL, severities)
+    listed = rows(LISTED, severities)
     if as_json:
         click.echo(render_value({"policy": severities is not None, "rules": listed}), nl=False)
     else:
@@ -52,7 +52,7 @@ def wants_colour() -> bool:
     return (sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))) and not os.environ.get("NO_COLOR")
 
 
-def rows(every: Sequence[Rule], severities: dict[str, str] | None = None) -> list[dict[str, str]]:
+def rows(every: Sequence[Described], severities: dict[str, str] | None = None) -> list[dict[str, str]]:
     """One row a rule. ``severities`` are those in force by rule id (``off`` included); without, the defaults."""
     return [
         {

@@ -11,8 +11,8 @@ import msgspec
 
 __all__ = ["schema", "schema_of"]
 
-What = Literal["policy", "report"]
-_TITLES = {"policy": "Ringfence policy", "report": "Ringfence report"}
+What = Literal["policy", "report", "audit"]
+_TITLES = {"policy": "Ringfence policy", "report": "Ringfence report", "audit": "Ringfence audit"}
 
 
 @click.command(
@@ -20,12 +20,13 @@ _TITLES = {"policy": "Ringfence policy", "report": "Ringfence report"}
 Examples:
   ringfence schema > ringfence.schema.json     for an editor, or a check of its own
   ringfence schema report                      what `ringfence check --json` prints
+  ringfence schema audit                       what `ringfence audit --json` prints
 \b
 In ringfence.toml, the line `#:schema ./ringfence.schema.json` tells editors where it is.""",
 )
 @click.argument("what", type=click.Choice(get_args(What)), default="policy")
 def schema(what: What) -> None:
-    """Print the JSON Schema (draft 2020-12) of the policy or of the report.
+    """Print the JSON Schema (draft 2020-12) of the policy, of the report or of the audit.
 
     TOML's dates are texts of the form 2027-01-31 there. A repository's own file under an organisation's policy
     may leave [open] out, which the schema asks for.
@@ -39,6 +40,10 @@ def schema_of(what: What) -> dict[str, Any]:
         from bot.policy import PolicyTables
 
         return _schema(what, PolicyTables)
+    if what == "audit":
+        from bot.audit_report import Audit
+
+        return _schema(what, Audit)
     from bot.model import Report
 
     return _schema(what, Report)

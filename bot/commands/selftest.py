@@ -62,10 +62,10 @@ def selftest(
     from bot.commands.common import Options, open_repo
     from bot.errors import RingfenceError
     from bot.policy import Policy, PolicyTables
-    from bot.rules import ALL
+    from bot.rules import ALL, FLEET, LISTED
     from bot.sources.open import folder_at, has_policy
 
-    unknown = [rule for rule in only if rule not in {r.id for r in ALL}]
+    unknown = [rule for rule in only if rule not in {r.id for r in LISTED}]
     if unknown:
         raise RingfenceError(f"there is no rule {unknown[0]!r}", remedy="ringfence rules lists them.")
     folder = folder_at(path)
@@ -78,10 +78,10 @@ def selftest(
         said = "a sample policy (there is none here)"
     rows: list[dict[str, object]] = []
     failed = 0
-    for rule in ALL:
+    for rule in LISTED:
         if only and rule.id not in only:
             continue
-        outcomes = [run_case(case, ALL, in_force) for case in cases_of(rule)]
+        outcomes = [run_case(case, ALL, in_force, FLEET) for case in cases_of(rule)]
         bad = [o for o in outcomes if o.case.bad]
         good = [o for o in outcomes if not o.case.bad]
         broken = [o for o in outcomes if o.status == "failed"]

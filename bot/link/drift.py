@@ -17,6 +17,7 @@ holds what they said):
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -601,6 +602,27 @@ def _recorded_catalogs(lock: Lock, path: str, catalogs: Mapping[str, Mapping[str
                 )
 
 
+# The last name in what stands above: `foo`, `@x/foo@npm:1.0.0`, `a/foo`.
+_PARENT = re.compile(r"(?:^|/)((?:@[^/@]+/)?[^/@]+)(?:@[^/]*)?$")
+
+
+def _is_asked_for(lock: Lock, item: Override) -> bool:
+    """Whether something in a lock of yarn's asks for what a resolution is for: a range of its own, or by a certain package."""
+    selector = item.selector.removeprefix("**/")
+    spec = selector[len(item.target) + 1 :] if selector.startswith(f"{item.target}@") else ""
+    if spec and "/" not in spec:
+        wanted = _bare(spec)
+        asked = (entry.dependencies.get(item.target) for entry in lock.entries)
+        told = (d.spec for importer in lock.importers for d in importer.dependencies if d.name == item.target)
+        return any(found is not None and _bare(found) == wanted for found in (*asked, *told))
+    above = selector.rpartition(item.target)[0].removesuffix("/").removesuffix("/**")
+    if not above or above == selector:
+        return True
+    parent = _PARENT.search(above)
+    entries = index(lock).named.get(parent[1], ()) if parent is not None else ()
+    return any(item.target in entry.dependencies for entry in entries)
+
+
 def _resolutions(lock: Lock, path: str, overrides: list[Override]) -> list[Drift]:
     """yarn records what its resolutions came to: a range that some package asks for and that no key answers."""
     keys = index(lock).descriptors
@@ -612,6 +634,8 @@ def _resolutions(lock: Lock, path: str, overrides: list[Override]) -> list[Drift
         answered = any(one in keys for one in (f"{item.target}@{item.spec}", f"{item.target}@npm:{item.spec}"))
         if answered or item.target not in named or item.spec.startswith(("patch:", "portal:", "link:", "file:")):
             continue  # in force, or nothing here asks for that package
+        if not _is_asked_for(lock, item):
+            continue
         entry = named[item.target][0]
         found.append(_override(lock, item.target, item.place, entry.pointer, item.spec, entry.version or entry.key))
     reported: set[str] = set()

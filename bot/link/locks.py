@@ -11,7 +11,7 @@ from bot.facts.manifest import Declaration
 if TYPE_CHECKING:
     from bot.facts.root import Root
 
-__all__ = ["LockIndex", "dependency", "govern", "home_of", "index", "resolve", "rivals"]
+__all__ = ["LockIndex", "dependency", "forget", "govern", "home_of", "index", "resolve", "rivals"]
 
 # Which of several locks in one directory is meant when nothing says: what the newer tool would read.
 _ORDER = ("pnpm-lock.yaml", "bun.lock", "yarn.lock", "npm-shrinkwrap.json", "package-lock.json")
@@ -67,6 +67,11 @@ class LockIndex:
 
 
 _indexes: dict[int, tuple[Lock, LockIndex]] = {}
+
+
+def forget() -> None:
+    """Let go of all indexes and with them of their locks, between one repository and the next."""
+    _indexes.clear()
 
 
 def index(lock: Lock) -> LockIndex:

@@ -3,7 +3,7 @@
 Tried with the real ones (``tests/locks/fixtures/*/verdicts.json`` has what their frozen installs said of the others' fields):
 
 - npm: ``overrides`` of the root's manifest.
-- yarn: ``resolutions``.
+- yarn: ``resolutions``; version 2 and later none with ``**`` in it.
 - bun: ``overrides``, and ``resolutions`` where there are none.
 - pnpm up to 9: the manifest's ``resolutions`` and, over them, ``pnpm.overrides``. pnpm 10 the same, and where there are none of these
   ``overrides`` in ``pnpm-workspace.yaml``. pnpm 11 and later that file alone. Rush hands it ``globalOverrides``, whichever it is.
@@ -44,7 +44,9 @@ def readings(lock: Lock, overrides: Iterable[Override], manager: str | None = No
         read = by_field["overrides"] or by_field["resolutions"]
         nested = _number(lock.version) >= _BUN_NESTED
         return [[override for selector, override in read.items() if nested or ">" not in selector]]
-    return [list(by_field["overrides" if lock.format == "npm" else "resolutions"].values())]
+    read = by_field["overrides" if lock.format == "npm" else "resolutions"]
+    # Yarn 2 and later warn of `**` and go on without (YN0057).
+    return [[o for selector, o in read.items() if lock.format != "yarn-berry" or "**" not in selector]]
 
 
 def _of_pnpm(lock: Lock, manifest: list[Override], yaml: list[Override], manager: str | None) -> list[list[Override]]:

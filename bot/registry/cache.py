@@ -20,15 +20,17 @@ import msgspec
 
 from bot.factcache import cache_directory
 from bot.registry.integrity import Digest
-from bot.rule import Absent, PackageFacts, Published, Released
+from bot.rule import Absent, Latest, PackageFacts, Published, Released
 
 __all__ = ["Cache", "CacheKey", "Entry", "Fact"]
 
-Fact = Released | Absent | PackageFacts | Published
+Fact = Released | Absent | PackageFacts | Published | Latest
 
 _DAY: Final = 86_400.0
 _HOUR: Final = 3_600.0
-_TYPES: Final[dict[str, type[Fact]]] = {kind.__name__: kind for kind in (Released, Absent, PackageFacts, Published)}
+_TYPES: Final[dict[str, type[Fact]]] = {
+    kind.__name__: kind for kind in (Released, Absent, PackageFacts, Published, Latest)
+}
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts_1 (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, fetched REAL NOT NULL, value BLOB NOT NULL
@@ -70,7 +72,7 @@ def seconds_to_live(fact: Fact) -> float:
         return 300.0
     if isinstance(fact, Published):
         return float("inf")
-    if isinstance(fact, PackageFacts) or fact.mirrored:
+    if isinstance(fact, PackageFacts | Latest) or fact.mirrored:
         return _HOUR
     return _DAY
 

@@ -61,8 +61,11 @@ class Endpoint(NamedTuple):
         return self
 
 
+LATEST = "latest"  # the one dist-tag that is asked for
+
+
 class Question(NamedTuple):
-    """What is asked of an endpoint: a package, or one version of it. The only thing an address is made of."""
+    """What is asked of an endpoint: a package, or one version of it (or `LATEST`). The only thing an address is made of."""
 
     package: PackageName
     version: str | None = None
@@ -252,7 +255,7 @@ class _Guard(httpx.AsyncBaseTransport):
         package, version = allowed.question
         if not is_npm_name(package.name) or not self._is_open(package):
             raise PrivateNameError("a request for a package that is not open")
-        if version is not None and not is_exact_version(version):
+        if version is not None and version != LATEST and not is_exact_version(version):
             raise PrivateNameError("a request for something that is no version")
         if version is not None and not self._may_say(version):
             raise PrivateNameError("a request for a version that holds a private name")

@@ -15,7 +15,18 @@ from bot.names import PackageName, is_npm_name
 from bot.policy import RegistryTable
 from bot.registry.cache import Cache, CacheKey, Entry
 from bot.registry.integrity import digest_of
-from bot.rule import Absent, AskPackage, AskPublished, AskVersion, PackageFacts, Published, Released, Unknown
+from bot.rule import (
+    Absent,
+    AskLatest,
+    AskPackage,
+    AskPublished,
+    AskVersion,
+    Latest,
+    PackageFacts,
+    Published,
+    Released,
+    Unknown,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -26,8 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Ask", "Patience", "Registry", "is_exact_version"]
 
-Ask = AskVersion | AskPackage | AskPublished
-Answer = Released | Absent | PackageFacts | Published | Unknown
+Ask = AskVersion | AskPackage | AskPublished | AskLatest
+Answer = Released | Absent | PackageFacts | Latest | Published | Unknown
 
 # Semantic Versioning 2.0.0, section 2 and 9 to 10, with npm's bound on length and on the three numbers.
 _NUMBER: Final = r"(?:0|[1-9][0-9]{0,15})"
@@ -119,6 +130,11 @@ class Registry:
             self._runner.close()
             self._runner = None
 
+    def forget(self) -> None:
+        """Let go of answers that the cache has."""
+        if self._npm is not None:
+            self._npm.forget()
+
     def fetch(self, keys: Iterable[Ask]) -> dict[Ask, Answer]:
         """An answer to every key. Raises `bot.errors.RingfenceError` for a registry address in policy that cannot be used."""
         answers: dict[Ask, Answer] = {}
@@ -162,9 +178,11 @@ class Registry:
             return Unknown(
                 reason="not-open", detail="the name of a package that is not open is never asked of a registry"
             )
-        if not isinstance(key, AskPackage) and not is_exact_version(key.version):
+        if isinstance(key, AskPackage | AskLatest):
+            return None
+        if not is_exact_version(key.version):
             return Absent(what="version")
-        if not isinstance(key, AskPackage) and not self._may_say(key.version):
+        if not self._may_say(key.version):
             return Unknown(
                 reason="private-version", detail="a version that holds a private name is never asked of a registry"
             )
@@ -225,7 +243,7 @@ def _place(url: str | None) -> str:
 
 
 def _cache_key(place: str, key: Ask) -> CacheKey:
-    version = "" if isinstance(key, AskPackage) else key.version
+    version = "" if isinstance(key, AskPackage | AskLatest) else key.version
     return CacheKey(place, type(key).__name__, key.package.name, version)
 
 
@@ -244,4 +262,4 @@ def _of_its_version(published: Entry, version: Entry | None) -> Entry | None:
 
 
 def _words(key: Ask) -> str:
-    return str(key.package) if isinstance(key, AskPackage) else f"{key.package}@{key.version}"
+    return str(key.package) if isinstance(key, AskPackage | AskLatest) else f"{key.package}@{key.version}"

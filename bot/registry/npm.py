@@ -17,11 +17,22 @@ from bot.errors import ReadError
 from bot.names import PackageName
 from bot.policy import RegistryTable
 from bot.registry.cache import Cache
-from bot.registry.client import Client, Endpoint, Question
+from bot.registry.client import LATEST, Client, Endpoint, Question
 from bot.registry.fetch import Answer, Ask, is_exact_version
 from bot.registry.integrity import Digest, digest_of
 from bot.registry.tarball import Limits, read_tarball
-from bot.rule import Absent, AskPackage, AskPublished, AskVersion, PackageFacts, Published, Released, Unknown
+from bot.rule import (
+    Absent,
+    AskLatest,
+    AskPackage,
+    AskPublished,
+    AskVersion,
+    Latest,
+    PackageFacts,
+    Published,
+    Released,
+    Unknown,
+)
 
 __all__ = ["Heard", "Npm", "public_registry_url"]
 
@@ -58,6 +69,7 @@ class _VersionDocument(msgspec.Struct):
     version: str
     dist: _Dist = msgspec.field(default_factory=_Dist)
     deprecated: object = None
+    repository: object = None
 
 
 class _Packument(msgspec.Struct):
@@ -93,6 +105,10 @@ class Npm:
         # Packuments and tarballs are large: few at a time, so that memory stays bounded.
         self._packuments = asyncio.Semaphore(4)
         self._tarballs = asyncio.Semaphore(4)
+
+    def forget(self) -> None:
+        """Let go of what was kept to ask each thing once: a run over many repositories has it in the cache by now."""
+        self._once = {what: task for what, task in self._once.items() if not task.done()}
 
     async def close(self) -> None:
         """End what an interruption may have left under way, then the connections."""
@@ -133,6 +149,8 @@ class Npm:
     async def _answer(self, key: Ask, known: Mapping[Ask, object], heard: dict[Ask, Heard]) -> Heard:
         if isinstance(key, AskPackage):
             return await self._first(lambda endpoint: self._package(endpoint, key.package))
+        if isinstance(key, AskLatest):
+            return await self._first(lambda endpoint: self._latest(endpoint, key.package))
         if isinstance(key, AskVersion):
             return await self._version(key)
         version = AskVersion(key.package, key.version)
@@ -241,6 +259,30 @@ class Npm:
             mirrored=endpoint.mirrored,
         )
 
+    async def _latest(self, endpoint: Endpoint, package: PackageName) -> Answer:
+        """npm's registry takes a dist-tag where it takes a version; where one does not, the whole document has both."""
+        reply = await self.client.document(endpoint, Question(package, LATEST), accept=_JSON, limit=_VERSION_MAX)
+        if isinstance(reply, Unknown):
+            return reply
+        if reply.status == 200:
+            try:
+                return _said(_VERSION_DOCUMENT.decode(reply.body), package, endpoint, reply.url)
+            except _BROKEN:
+                return _malformed(endpoint, package)
+        if reply.status not in _NOT_THERE and reply.status not in _NO_SUCH_ROUTE:
+            return _refused(endpoint, reply.status)
+        packument = await self._packument(endpoint, package, _JSON)
+        if not isinstance(packument, _Packument):
+            return packument
+        source = Question(package).url(endpoint)
+        raw = packument.versions.get(packument.tags.get(LATEST, ""))
+        if raw is None:
+            return Absent(what="version", source=source, mirrored=endpoint.mirrored)
+        try:
+            return _said(_VERSION_DOCUMENT.decode(raw), package, endpoint, source)
+        except _BROKEN:
+            return _malformed(endpoint, package)
+
     # -- a tarball -------------------------------------------------------------------------
 
     async def _published(self, key: AskPublished, released: Released, known: object) -> Heard:
@@ -337,22 +379,43 @@ def _released(
 ) -> Answer:
     if document.name != package.name or document.version != version:
         return _malformed(endpoint, package)
-    deprecated = document.deprecated
     return Released(
         package=package,
         version=version,
         integrity=document.dist.integrity or None,
         shasum=document.dist.shasum or None,
         tarball=document.dist.tarball or None,
-        # An empty text or false is how a deprecation is taken back.
-        deprecated=deprecated
-        if isinstance(deprecated, str) and deprecated
-        else "deprecated"
-        if deprecated is True
-        else None,
+        deprecated=_deprecation(document),
         mirrored=endpoint.mirrored,
         source=source,
     )
+
+
+def _said(document: _VersionDocument, package: PackageName, endpoint: Endpoint, source: str) -> Answer:
+    if document.name != package.name or not is_exact_version(document.version):
+        return _malformed(endpoint, package)
+    field = document.repository
+    if isinstance(field, str):
+        field = {"url": field}
+    told = field if isinstance(field, dict) else {}
+    url, directory = told.get("url"), told.get("directory")
+    return Latest(
+        package=package,
+        version=document.version,
+        repository=url if isinstance(url, str) else "",
+        directory=directory if isinstance(directory, str) else "",
+        deprecated=_deprecation(document),
+        source=source,
+        mirrored=endpoint.mirrored,
+    )
+
+
+def _deprecation(document: _VersionDocument) -> str | None:
+    """An empty text or false is how a deprecation is taken back."""
+    said = document.deprecated
+    if isinstance(said, str) and said:
+        return said
+    return "deprecated" if said is True else None
 
 
 def _malformed(endpoint: Endpoint, package: PackageName) -> Unknown:

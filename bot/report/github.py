@@ -6,6 +6,8 @@ annotations of each level at most, so the worst come first and the rest is said 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.model import Finding, NotChecked, Report, Severity
 from bot.report.words import alike, by_reason, decides, guarded, named, plural, position, summary_line, worst_first
 from bot.text import printable
@@ -16,11 +18,12 @@ _SHOWN = 10
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
-def render(report: Report, *, everything: bool = False, folder: str = "") -> str:
+def render(report: Report, *, everything: bool = False, folder: str = "", remarks: Sequence[str] = ()) -> str:
     """Workflow commands for what decides, worst first, then the log: what was not checked, all findings, the summary.
 
     ``folder`` is where the judged root stands in the repository, ``""`` for the repository itself: GitHub
-    wants paths from the top. ``everything`` also lists in the log what does not decide.
+    wants paths from the top. ``everything`` also lists in the log what does not decide. ``remarks`` are lines for the log:
+    what the change mends, what could not be shown elsewhere.
     """
     ordered = worst_first(report.findings)
     deciding = [f for f in ordered if decides(f)]
@@ -49,6 +52,7 @@ def render(report: Report, *, everything: bool = False, folder: str = "") -> str
         lines += [guarded(_line(finding)) for finding in listed]
         lines.append("::endgroup::")
     lines += [guarded(_not_checked(kind)) for kind in alike(report.not_checked)]
+    lines += [guarded(printable(remark)) for remark in remarks]
     lines.append(guarded(" ".join(summary_line(report))))
     return "\n".join(lines) + "\n"
 

@@ -6,7 +6,7 @@ import msgspec
 
 from bot.model import Finding, Report, next_step
 
-__all__ = ["render", "render_value", "with_next"]
+__all__ = ["encoded", "render", "render_value", "with_next"]
 
 
 def render(report: Report) -> str:
@@ -29,11 +29,15 @@ def with_next(finding: Finding) -> Finding:
 
 def render_value(value: object) -> str:
     """Any value of the model as indented JSON, in UTF-8 whatever bytes a path held (``\\udc80`` is spelled out)."""
+    return msgspec.json.format(encoded(value), indent=2).decode() + "\n"
+
+
+def encoded(value: object) -> bytes:
+    """Any value of the model as JSON in one line."""
     try:
-        data = msgspec.json.encode(value)
+        return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        data = msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
-    return msgspec.json.format(data, indent=2).decode() + "\n"
+        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
 
 
 def _encodable(value: object) -> object:

@@ -16,7 +16,7 @@ from bot.model import Finding, LocatedEdit, Location, NotChecked, Report, Severi
 from bot.pages import page, plain, sections
 from bot.report.json_report import render_value
 from bot.report.words import alike, decides, plural, worst_first
-from bot.rule import Rule, RuleSide
+from bot.rule import Described, RuleSide
 
 __all__ = ["render", "sarif", "uri"]
 
@@ -34,7 +34,7 @@ _PROBLEM = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE:
 Node = dict[str, Any]
 
 
-def render(report: Report, rules: Sequence[Rule], *, waived: bool = True, folder: str = "") -> str:
+def render(report: Report, rules: Sequence[Described], *, waived: bool = True, folder: str = "") -> str:
     """The report as SARIF text. ``rules`` are all rules of the program, for their pages.
 
     Waived findings are suppressed results. Code scanning does not read suppressions and shows such results as
@@ -58,7 +58,7 @@ def _move(node: object, below: str) -> None:
             _move(value, below)
 
 
-def sarif(report: Report, rules: Sequence[Rule], *, waived: bool = True) -> Node:
+def sarif(report: Report, rules: Sequence[Described], *, waived: bool = True) -> Node:
     """The report as a SARIF log, in plain dicts and lists."""
     described = {rule.id: _rule(rule) for rule in rules}
     named = [f.rule for f in report.findings] + [p.rule for p in (*report.not_checked, *report.allowed) if p.rule]
@@ -114,7 +114,7 @@ def sarif(report: Report, rules: Sequence[Rule], *, waived: bool = True) -> Node
 # -- rules ---------------------------------------------------------------------------------------
 
 
-def _rule(rule: Rule) -> Node:
+def _rule(rule: Described) -> Node:
     text = page(rule)
     parts = sections(text)
     family = rule.judge.__module__.split(".")[-3:-2]
@@ -127,7 +127,7 @@ def _rule(rule: Rule) -> Node:
         "help": {"text": _cut(plain(text), MAX_HELP), "markdown": _cut(text, MAX_HELP)},
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {
-            "tags": ["open-core", *family, *_sides(rule.side)],
+            "tags": list(dict.fromkeys(["open-core", *family, *_sides(rule.side)])),
             "precision": "very-high" if rule.severity is Severity.ERROR else "high",
             "problem.severity": _PROBLEM[rule.severity],
         },

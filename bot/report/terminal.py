@@ -147,7 +147,8 @@ class _Face:
         if finding.waived:
             marks.append(f"waived: {printable(finding.waived)}")
         if not finding.introduced:
-            marks.append(f"there before {printable(self._report.base) or 'the base'}")
+            base = printable(self._report.base)
+            marks.append(f"there before {base}" if base else "in the baseline")
         return head, f" ({'; '.join(marks)})" if marks else ""
 
     def _full(self, finding: Finding, others: Sequence[Finding]) -> list[str]:
@@ -280,10 +281,10 @@ class _Face:
             out += self._note(f"allowed to stay unchecked: {len(report.allowed):,} ({said}); --all shows them")
         if report.summary.before and hidden:
             number = report.summary.before
-            base = printable(report.base) or "the base"
             was, do = ("was", "does") if number == 1 else ("were", "do")
+            where = f"{was} there before {printable(report.base)}" if report.base else "of the baseline"
             out += self._note(
-                f"{plural(number, 'finding')} {was} there before {base} and {do} not decide; --all shows them"
+                f"{plural(number, 'finding')} {where} {'and ' if report.base else ''}{do} not decide; --all shows them"
             )
         if report.summary.waived and hidden:
             waived = report.summary.waived

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bot.model import Finding, Location, NotChecked, Report
 from bot.text import printable
 
+if TYPE_CHECKING:
+    from bot.audit_report import BaselineSize, BaselineTrend
+
 __all__ = [
     "alike",
+    "baseline_words",
     "by_reason",
+    "change_words",
     "decides",
     "guarded",
     "judged_nothing",
@@ -18,6 +24,7 @@ __all__ = [
     "plural",
     "position",
     "singular",
+    "size_words",
     "summary_line",
     "worst_first",
 ]
@@ -43,6 +50,36 @@ def guarded(text: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """``1 error``, ``1,209 errors``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def baseline_words(trend: BaselineTrend) -> str:
+    """``12 findings in 3 repositories, 4 fewer than last time``; nothing where there never was any."""
+    if not trend.repositories:
+        return ""
+    said = "no findings"
+    if trend.size:
+        said = f"{plural(trend.size, 'finding')} in {plural(trend.holders, 'repository', 'repositories')}"
+    if trend.change is not None:
+        said += f", {change_words(trend.change)} last time"
+    if trend.not_compared:
+        said += f" ({plural(trend.not_compared, 'repository', 'repositories')} not compared)"
+    return said
+
+
+def change_words(change: int) -> str:
+    """``4 fewer than``, ``2 more than``, ``as many as``: the last time follows."""
+    return f"{abs(change):,} {'more' if change > 0 else 'fewer'} than" if change else "as many as"
+
+
+def size_words(row: BaselineSize) -> str:
+    """What became of one repository's baseline since the last audit."""
+    if row.gone:
+        return f"no longer audited, {row.before or 0:,} last time"
+    if row.size is None:
+        return "not known" + (f", {row.before:,} last time" if row.before is not None else "")
+    if row.change is None:
+        return ""
+    return f"{change_words(row.change)} last time" + (" (mended)" if not row.size else "")
 
 
 def position(location: Location) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "Objects",
     "Settings",
     "bare_repository_of",
+    "configured",
     "git",
     "ignoring",
     "read_objects",
@@ -42,8 +43,16 @@ _SAFE = (
 _FAR = re.compile(r"[^/\\:]{2,}:")
 
 
+# What git has no business with: a header that it needs is given to the one process that sends it.
+_SECRET = re.compile(r"RINGFENCE_APP_|.*(?:TOKEN|SECRET|PASSWORD|_KEY(?:_|$))", re.IGNORECASE)
+
+
 def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in ("GIT_CEILING_DIRECTORIES",)}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k == "GIT_CEILING_DIRECTORIES" or not (k.startswith("GIT_") or _SECRET.match(k))
+    }
     return kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
@@ -78,15 +87,20 @@ def settings_of(where: str | os.PathLike[str]) -> Settings:
         for driver in filters
         for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
     ]
-    # Not as -c name=value, since a name may hold an equals sign.
-    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
-    for index, (key, value) in enumerate(settings):
-        environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
     # As git-config(1) has it: the longest beginning that fits is replaced.
     short = max((text for text in instead if text and url.startswith(text)), key=len, default="")
     if short:
         url = instead[short] + url[len(short) :]
-    return Settings(RepoName.parse(url) if _FAR.match(url) else None, environment)
+    return Settings(RepoName.parse(url) if _FAR.match(url) else None, configured(settings))
+
+
+def configured(settings: Sequence[tuple[str, str]]) -> Mapping[str, str]:
+    """The environment that gives git these settings: unlike ``-c name=value`` a name may hold an equals sign, and no
+    other process sees a value."""
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for index, (key, value) in enumerate(settings):
+        environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    return environment
 
 
 def start(

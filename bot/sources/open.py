@@ -27,15 +27,16 @@ def folder_at(path: Path) -> Path:
     return path.resolve()
 
 
-def open_source(path: Path, *, revision: str | None = None, disk: bool = False) -> Source:
+def open_source(path: Path, *, revision: str | None = None, disk: bool = False, folder: str = "") -> Source:
     """The source behind a path: its git work tree, the folder itself where that holds a ``ringfence.toml``,
-    a bare repository, or a plain folder outside git. ``revision`` reads a commit instead, without a checkout."""
+    a bare repository, or a plain folder outside git. ``revision`` reads a commit instead, without a checkout;
+    ``folder`` is the root in a bare repository's commit."""
     path = folder_at(path)
     top = repository_of(path)
     if top is None:
         bare = bare_repository_of(path)
         if bare is not None and revision:
-            return Commit(bare, revision)
+            return Commit(bare, revision, prefix=f"{folder}/" if folder else "", named=not folder)
         if bare is not None:
             raise RingfenceError(
                 "this repository is bare: it has no working tree", where=str(path), remedy="Name a commit with --rev."

@@ -22,7 +22,7 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
         found = _trouble(index, waiver, place, repo, policy, known)
         if found is not None:
             message, remedy = found
-            params = _params(waiver, policy)
+            params = _params(index, waiver, policy)
             verdict.hits.append(
                 Hit(
                     place=place,
@@ -66,8 +66,8 @@ def _trouble(
             "the waiver for {rule} runs until {expires}, longer than the {longest} days that policy allows",
             "Choose an earlier day.",
         )
-    # An organisation's waivers speak of many repositories; only the repository's own must cover something here.
-    if place.path == "ringfence.toml":
+    # An organisation's waivers, and its overlay's, speak of many repositories; only the repository's own must cover something here.
+    if place.path == "ringfence.toml" and not policy.is_overlaid(f"waiver.{index}"):
         use = known(AskWaiverUse(index))
         if isinstance(use, WaiverUse) and use.judged and not use.matched:
             if waiver.path is not None and not _is_somewhere(repo, waiver.path):
@@ -87,10 +87,10 @@ def _is_somewhere(repo: Repo, pattern: str) -> bool:
     return any(wanted.match(path) is not None for path in repo.paths)
 
 
-def _params(waiver: Waiver, policy: Policy) -> dict[str, Text]:
+def _params(index: int, waiver: Waiver, policy: Policy) -> dict[str, Text]:
     return {
         "rule": Public(waiver.rule),
-        "path": policy.text(waiver.path or "everything"),
+        "path": policy.said_by(f"waiver.{index}", waiver.path or "everything"),
         "expires": Public(str(waiver.expires)),
         "longest": Public(str(policy.tables.gate.waiver_days_max)),
     }

@@ -52,8 +52,10 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
                     verdict.hits.append(_unread(lock, preferred, found[0]))
                 continue
             preferred = rivals.get(id(lock))
-            # Where the manifest names its package manager, that one reads its own lock and no other.
-            if preferred is not None and not _manager(repo, lock.directory):
+            # Where the manifest names its package manager, that one reads its own lock and no other; where there is none,
+            # nothing is installed.
+            beside_it = repo.manifest_at(lock.directory)
+            if preferred is not None and beside_it is not None and not _manager(repo, lock.directory):
                 found = _compared(repo, lock, governed.get(id(preferred), []))
                 if found:
                     verdict.hits.append(_stale(lock, preferred, found[0]))
