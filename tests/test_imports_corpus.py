@@ -5,6 +5,7 @@ The corpus is packed from npm when the tests run, in pinned versions, and kept i
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import subprocess
@@ -46,6 +47,13 @@ SCRIPTS = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx")
 def corpus(pytestconfig: pytest.Config) -> Path:
     assert pytestconfig.cache is not None
     root = pytestconfig.cache.mkdir("ringfence-imports-corpus")
+    with open(root / "lock", "w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # one worker packs, the others wait
+        _pack(root)
+    return root
+
+
+def _pack(root: Path) -> None:
     done = root / "done.json"
     if not done.exists() or json.loads(done.read_text()) != list(PACKAGES):
         packed = subprocess.run(
@@ -61,7 +69,6 @@ def corpus(pytestconfig: pytest.Config) -> Path:
                 tar.extractall(root / item["name"].replace("/", "+"), filter="data")
             archive.unlink()
         done.write_text(json.dumps(PACKAGES))
-    return root
 
 
 @pytest.fixture(scope="session")
