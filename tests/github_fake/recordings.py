@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,11 +42,14 @@ def fetch(folder: Path) -> Path:
     pinned = re.search(r"^pygithub==(?:.*\\\n)*.*", _REQUIREMENTS.read_text(), re.MULTILINE)
     assert pinned is not None
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = folder / "wanted.txt"
-    wanted.write_text(pinned[0] + "\n")
-    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "pygithub"]
-    subprocess.run([*command, "--require-hashes", "-r", str(wanted), "--dest", str(folder)], check=True, cwd=folder)
-    return next(folder.glob("pygithub-*.tar.gz"))
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:  # another worker may do the same meanwhile
+        wanted = Path(scratch) / "wanted.txt"
+        wanted.write_text(pinned[0] + "\n")
+        command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "pygithub"]
+        subprocess.run([*command, "--require-hashes", "-r", str(wanted), "--dest", scratch], check=True, cwd=scratch)
+        archive = next(Path(scratch).glob("pygithub-*.tar.gz"))
+        archive.replace(folder / archive.name)
+    return folder / archive.name
 
 
 def read(archive: Path) -> Iterator[Recorded]:
