@@ -333,7 +333,7 @@ def test_a_folder_that_cannot_be_written_to(floating: Repository, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     before = stood(floating)
-    monkeypatch.setattr("bot.commands.fix.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("bot.commands.writing.tempfile.mkstemp", refuse)
     done = fix(floating, "--yes")
     assert done.code == 2
     assert "Permission denied" in done.err

@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +71,7 @@ def write(
     from bot.baseline import BASELINE_FILE, Baseline, written
     from bot.baseline import write as as_bytes
     from bot.commands import common
+    from bot.commands.writing import replace
     from bot.rule import AskBaselineUse, BaselineUse
     from bot.rules import ALL
     from bot.sources.open import root_of_path
@@ -119,7 +119,7 @@ def write(
     changed = data != (target.read_bytes() if target.is_file() else None)
     changed = changed and not (first and not after.added)
     if changed and not dry_run:
-        _replace(target, data)
+        replace(target, data)
     if as_json:
         said = {
             "changed": changed and not dry_run,
@@ -210,17 +210,4 @@ def read_file(path: Path) -> Baseline:
     except (MissingObjectError, TooLargeError) as error:
         raise RingfenceError(
             f"the baseline cannot be read: {error}", where=path.name, remedy="It is one small file."
-        ) from None
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """The whole file or nothing; never through a symbolic link."""
-    try:
-        with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=".ringfence-", delete=False) as beside:
-            beside.write(data)
-        os.chmod(beside.name, 0o644)
-        os.replace(beside.name, target)
-    except OSError as error:
-        raise RingfenceError(
-            f"cannot write the baseline: {error.strerror}", where=target.name, remedy="Nothing was lost."
         ) from None

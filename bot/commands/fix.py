@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import click
@@ -60,6 +59,7 @@ def fix(
 ) -> int:
     """Show the safe edits of all findings as a diff, and apply them to the working tree at PATH."""
     from bot.commands import common
+    from bot.commands.writing import replace
     from bot.fix import diff, plan, shown
     from bot.report.words import decides, plural
     from bot.rules import ALL
@@ -105,7 +105,7 @@ def fix(
             apply = click.confirm(f"Change {plural(len(planned.changes), 'file')}?")
     if apply:
         for change in planned.changes:
-            _replace(root / change.path, change.after)
+            replace(root / change.path, change.after)
     if as_json:
         click.echo(
             json.dumps(
@@ -139,21 +139,3 @@ def fix(
             )
         click.echo(said, err=True)
     return 70 if run.crashed else 0
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, with its mode kept."""
-    temporary = None
-    try:
-        mode = path.stat(follow_symlinks=False).st_mode & 0o7777
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ringfence-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise RingfenceError(
-            f"cannot write: {error.strerror}", where=str(path), remedy="Nothing was lost: the file is as it was."
-        ) from None
