@@ -344,7 +344,9 @@ def _show(merged: Merged, options: Options, format_: str, output: Path | None, *
             for part in text:
                 click.echo(part, nl=False, color=colour or None)
         else:
-            _write(output, text)
+            from bot.commands.writing import write_report
+
+            write_report(output, text)
             click.echo(f"{merged.head.verdict}: report written to {output}", err=True)
     if merged.crashed:
         return 70
@@ -375,23 +377,12 @@ def _rendered(merged: Merged, format_: str, *, verbose: bool, colour: bool) -> I
     return render_terminal(merged.head, merged.repositories, colour=colour, width=width, verbose=verbose)
 
 
-def _write(output: Path, text: Iterable[str]) -> None:
-    try:
-        with open(output, "w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
-            file.writelines(text)
-    except OSError as error:
-        raise RingfenceError(
-            f"cannot write the report: {error.strerror}",
-            where=str(output),
-            remedy="Name a file in a folder that is there.",
-        ) from None
-
-
 def _write_sarif(merged: Merged, folder: Path) -> int:
     """One file a repository, fleet findings with those of their repository."""
     import msgspec
 
     from bot.audit_report import FleetFinding
+    from bot.commands.writing import write_report
     from bot.report.sarif import render
     from bot.rules import LISTED
 
@@ -408,7 +399,7 @@ def _write_sarif(merged: Merged, folder: Path) -> int:
             continue
         found = (*repository.report.findings, *(item.finding for item in fleet.get(repository.label, ())))
         report = msgspec.structs.replace(repository.report, findings=found)
-        _write(folder / (_file_name(repository.label) + ".sarif"), [render(report, LISTED, waived=False)])
+        write_report(folder / (_file_name(repository.label) + ".sarif"), [render(report, LISTED, waived=False)])
         written += 1
     return written
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from bot.errors import RingfenceError
 from bot.model import Again, Report, Severity
 
 __all__ = ["again_of", "check"]
@@ -130,7 +129,9 @@ def check(
     if output is None:
         click.echo(text, nl=not text.endswith("\n"), color=colour or None)
     else:
-        _write(output, text)
+        from bot.commands.writing import write_report
+
+        write_report(output, [text])
         click.echo(f"{run.report.verdict}: report written to {output}", err=True)
     if run.crashed:
         return 70
@@ -151,17 +152,6 @@ def again_of(
         explain=join([*([] if here else ["--path", str(path)]), *shared, *commits]),
         fix=None if revision else join([*([] if here else [str(path)]), *shared]),
     )
-
-
-def _write(output: Path, text: str) -> None:
-    try:
-        output.write_text(text, encoding="utf-8", newline="\n", errors="backslashreplace")
-    except OSError as error:
-        raise RingfenceError(
-            f"cannot write the report: {error.strerror}",
-            where=str(output),
-            remedy="Name a file in a folder that is there.",
-        ) from None
 
 
 def _render(

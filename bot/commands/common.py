@@ -754,6 +754,7 @@ def _base(
             if index not in judged.waived
         )
         known |= Counter(_mark(p, moves) for p in judged.not_checked)
+        source.close()
     return marks, known
 
 

@@ -1,14 +1,15 @@
-"""How a verb writes a file of the working tree."""
+"""How verbs write files: of the working tree, and reports."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from bot.errors import RingfenceError
 
-__all__ = ["replace"]
+__all__ = ["replace", "write_report"]
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -29,4 +30,17 @@ def replace(path: Path, data: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
         raise RingfenceError(
             f"cannot write: {error.strerror}", where=str(path), remedy="Nothing was lost: the file is as it was."
+        ) from None
+
+
+def write_report(output: Path, parts: Iterable[str]) -> None:
+    """Write a report, part by part, in UTF-8. Raises `RingfenceError`."""
+    try:
+        with output.open("w", encoding="utf-8", newline="\n", errors="backslashreplace") as file:
+            file.writelines(parts)
+    except OSError as error:
+        raise RingfenceError(
+            f"cannot write the report: {error.strerror}",
+            where=str(output),
+            remedy="Name a file in a folder that is there.",
         ) from None
