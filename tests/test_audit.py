@@ -26,9 +26,8 @@ VALIDATOR = jsonschema_rs.Draft202012Validator(schema_of("audit"))
 
 
 @pytest.fixture
-def acme(tmp_path: Path, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch) -> Organisation:
+def acme(tmp_path: Path, registry: LoopbackRegistry) -> Organisation:
     """One clean pair, and one whose halves are at odds."""
-    monkeypatch.delenv("CI", raising=False)
     organisation = Organisation(tmp_path, registry)
     organisation.pair("core")
     organisation.core("todos", repository="https://github.com/acme/old-todos")

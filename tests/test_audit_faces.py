@@ -26,8 +26,7 @@ HOSTILE = "x\x1b[31m\n::error::owned\n| <img src=x onerror=alert(1)> [a](http://
 
 
 @pytest.fixture
-def acme(tmp_path: Path, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch) -> Organisation:
-    monkeypatch.delenv("CI", raising=False)
+def acme(tmp_path: Path, registry: LoopbackRegistry) -> Organisation:
     organisation = Organisation(tmp_path, registry)
     organisation.pair("core")
     organisation.core("ledgers", repository="https://github.com/acme/old-ledgers")

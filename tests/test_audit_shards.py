@@ -22,8 +22,7 @@ N = 3
 
 
 @pytest.fixture
-def acme(tmp_path: Path, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch) -> Organisation:
-    monkeypatch.delenv("CI", raising=False)
+def acme(tmp_path: Path, registry: LoopbackRegistry) -> Organisation:
     organisation = Organisation(tmp_path, registry)
     for stem in ("core", "mail", "wiki"):
         organisation.pair(stem)

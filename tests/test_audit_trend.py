@@ -28,9 +28,8 @@ def entries(count: int) -> str:
 
 
 @pytest.fixture
-def acme(tmp_path: Path, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch) -> Organisation:
+def acme(tmp_path: Path, registry: LoopbackRegistry) -> Organisation:
     """Three cores; two have a baseline, of 5 and of 3."""
-    monkeypatch.delenv("CI", raising=False)
     organisation = Organisation(tmp_path, registry)
     organisation.write_policy(GRANTED)
     for stem in ("core", "forms", "grid"):

@@ -186,8 +186,7 @@ SECRETS = ("Zephyr", "@acme-secret/vault", "acme/platform-hush", "platform-hush"
 
 
 @pytest.fixture
-def acme(tmp_path: Path, registry: LoopbackRegistry, monkeypatch: pytest.MonkeyPatch) -> Organisation:
-    monkeypatch.delenv("CI", raising=False)
+def acme(tmp_path: Path, registry: LoopbackRegistry) -> Organisation:
     organisation = Organisation(tmp_path, registry)
     organisation.pair("core")
     organisation.product("hush", "@acme/core", {"src/deep.js": 'import "@acme/core/src/zephyr.js"\n'})

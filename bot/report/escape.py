@@ -22,6 +22,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})*|\d{1,6}(?:\.\d\d)?")
 # What may be the name of a commit, though it be a word.
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,}")
+# What begins an address where a point or a colon follows.
+_ADDRESS = re.compile(r"\b(?:www|mailto|xmpp)\Z", re.IGNORECASE)
 _TICKED = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 _OPENING, _CLOSING = "\"'(“‘", "\"')”’.,;:!?…"
 _RUN = re.compile(r"`+")
@@ -92,7 +94,7 @@ def _piece(text: str, table: bool) -> str:
     before = text[: len(text) - len(core)]
     core = core.rstrip(_CLOSING)
     after = text[len(before) + len(core) :]
-    if _WORD.fullmatch(core) and not _COMMIT.fullmatch(core):
+    if _WORD.fullmatch(core) and not _COMMIT.fullmatch(core) and not _ADDRESS.search(core):
         said = core
     elif not core:
         said = ""
