@@ -356,6 +356,40 @@ def test_any_bytes(source: bytes, suffix: str, up: int) -> None:
             assert item.start in few
 
 
+SPECIFIERS = st.lists(
+    st.sampled_from(
+        [
+            "..", "../", "/..", "./", "/", ".", "a", "a..", "x/", "'", '"', "`", "\\\\", "\\x2e", "\\/", "\\\n", "%2e", "%2E", "!", ":",
+            "C:", "file:", "FILE:", "\t", "@", "acme/", "@acme/", "\\x40acme/", "@a/", "todos", "é", " ", "glob", "https://",
+        ]
+    ),
+    max_size=9,
+).map("".join)  # fmt: skip
+STATEMENTS = st.sampled_from(
+    [
+        "import 'S'", 'export * from "S"', "require('S')", "require ( 'S' )", "x = require<T>('S')", "vi.importActual<{ a: B[] }>('S')",
+        "vi.importActual<typeof import('S')>('S')", "jest.mock<() => T>('S')", "import(/* why */ `S`)", "import( // why\n 'S')",
+        "import.meta.glob(['x', 'S'])", "new URL('S', import.meta.url)", "/// <reference path='S'/>", "require(('S'))", "import\t'S'",
+        "app.get<T>('S')", "x = ['S', 'S']",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=2000, deadline=None)
+@given(statement=STATEMENTS, specifier=SPECIFIERS, up=st.integers(-1, 4))
+def test_any_specifier(statement: str, specifier: str, up: int) -> None:
+    """Whatever a specifier is made of, the filter sees it."""
+    source = statement.replace("S", specifier).encode()
+    needles = Needles(scopes=(b"@acme/", b"@*/todos"), escape=up)
+    few = {item.start for item in candidates(source, needles)}
+    for item in parse_imports("a.ts", source).imports:
+        up_here = climb(item.specifier)
+        path = up >= 0 and (up_here is None or (item.specifier.startswith(".") and up_here >= up))
+        named = item.specifier.startswith("@") and item.specifier.partition("/")[2].startswith("todos")
+        if path or named or item.specifier.startswith(("@acme/", "todos")):
+            assert item.start in few
+
+
 HOSTILE: dict[str, Callable[[int], bytes]] = {
     "nesting": lambda n: b"(" * n + b"require('../../x')" + b")" * n,
     "wide": lambda n: b"import '../../x';" * (n // 10),

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from bot.facts.module import Import, ImportKind
+
+if TYPE_CHECKING:
+    from hyperscan import Database
 
 __all__ = ["EVERYTHING", "MOCKS", "Needles", "candidates", "climb", "decode", "in_context"]
 
@@ -65,31 +69,24 @@ _BODY = {
     0x60: re.compile(rb"(?:[^`\\]++|\\(?s:.))*+(?=`)"),
 }
 # What an import context may end with, before the quote and a space or not.
-_BEFORE = rb"[\s(=,\[mt/\x80-\xff]"
-# Every quote that something which may end an import context stands before.
+_BEFORE = rb"[\t\n\v\f\r\x20(=,\[mt/\x80-\xff]"
+_ENDS_CONTEXT = frozenset(byte for byte in range(256) if re.match(_BEFORE, bytes((byte,))))
 _ANY_QUOTE = re.compile(rb"[\"'`](?<=" + _BEFORE + rb".)(?<![^\s(=,\[mt/\x80-\xff] .)")
 
 
-def _folded(quote: bytes) -> bytes:
-    """After the slash of an opening ``"./`` or ``"../``: a tab or newline before the string's end."""
-    rest = rb"[^" + quote + rb"\\\t\r\n]*+[\t\r\n]"
-    return rb"(?<=" + quote + rb"\./)" + rest + rb"|(?<=" + quote + rb"\.\./)" + rest
+class _Hit(Enum):
+    """What a match of the search says, by where it ends."""
+
+    OPENED = 0  # a string began so many bytes before
+    CLIMBS = 1  # the same, of a path that counts where it climbs far enough
+    INSIDE = 2  # this is in a string, wherever it began
+    NAMED = 3  # so many bytes before, a scope ended
+    GLOB = 4
 
 
-# One pass over the slashes: an absolute path after what may end an import context; a `..` segment that does not continue
-# a run of them (./.. a/.. .//.. but not ../..) or that stands behind a webpack loader's `!`; a drive letter; a file: URL;
-# a relative path with tabs or newlines, which URL parsers drop.
-_SLASH = re.compile(
-    rb"/(?:(?<=" + _BEFORE + rb"[\"'`]/)(?<![^\s(=,\[mt/\x80-\xff] [\"'`]/)"
-    rb"|\.\.(?<!(?<!\.)\.\./\.\.)"
-    rb"|(?<=\./)(?:(?<=[!:]\.\./)|" + b"|".join(map(_folded, (b'"', b"'", b"`"))) + rb")"
-    rb"|(?<=:/)(?:(?<=[\"'`][A-Za-z]:/)|(?<=[fF][iI][lL][eE]:/)))"
-)
-_PERCENT_DOT = re.compile(rb"%2[eE]")
 _UNUSUAL = re.compile(r"[\\%\t\r\n]")
 _ANY_SCOPE = b"@*/"
 _SCOPE_MAX = 216  # no npm name is longer
-_STEM = 2  # a scope's @ and one letter are no help
 # A file: URL without any slash is relative, and names nothing that a module could be.
 _ABSOLUTE = re.compile(
     r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:(?:(?:\.\.)?[/\\]|.*(?:/\.\.|%2[eE]|\\))", re.DOTALL
@@ -105,20 +102,39 @@ _USUAL = (b" from ", b" require(", b"=require(", b"import(")
 # What no import context ends with: white space may hide a comment, `*/` ends one.
 _NO_CONTEXT = frozenset(bytes((byte,)) for byte in range(0x21, 0x80) if chr(byte) not in "(=[,mt/")
 _NAME = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
+# What type arguments are made of, as far as they are easily read.
+_OF_TYPES = _NAME | frozenset(b" \t\r\n.,:;?|&[]{}")
+_TYPES_MAX = 500
 _KEYWORD = re.compile(rb"(?:from|import)\Z")
 _ATTRIBUTE = re.compile(rb"(?:^|[^\w$])(?:path|types|src)\Z", re.ASCII)
 
-# A string with a backslash in an import context, read from its first backslash backwards (so that a literal leads the
-# expression, and each byte is read once). What stands between the quote and the callee is left to `in_context`.
-_BEFORE_QUOTE = (
-    rb"(?=[\s\x80-\xff]*+(?:morf|tropmi|[(=,\[]|/\*)"
-    rb"|[ \t\v\f\x80-\xa7\xaa-\xff]*+[\r\n\xa8\xa9][\s\x80-\xff]*+[^\r\n]*?(?://|--!<))"
+# What may stand before a specifier, roughly, so that it compiles fast: `in_context` looks closer. Most other calls are told
+# by the last letter of the callee.
+_OTHER = bytes(sorted(_NAME - {name.encode()[-1] for name in _CALLEES}))
+_CONTEXT = rb"(?:[\t\n\v\f\r=,\[mt/\x80-\xff]|\x20\x20|[^" + _OTHER + rb"]\()\x20?"
+
+
+def _opened(text: bytes, quotes: bytes = _QUOTES) -> bytes:
+    """An expression for the begin of a string in an import context."""
+    return _CONTEXT + b"[" + quotes + b"]" + text
+
+
+# Relative paths, and what may climb unseen: an absolute path; a drive letter; a file: URL; a `..` segment that does not
+# continue a run of them (./.. a/.. a../.. .//.. but not ../..), where a run may begin behind a quote that is in a string
+# itself, or behind a webpack loader's `!`; a dot spelled in hex; tabs or newlines, which URL parsers drop.
+_PATHS = (
+    (_opened(rb"\."), _Hit.CLIMBS, 1),
+    (_opened(rb"/"), _Hit.OPENED, 1),
+    (_opened(rb"[A-Za-z]:/"), _Hit.OPENED, 3),
+    (rb"[fF][iI][lL][eE]:/", _Hit.INSIDE, 0),
+    (rb"(?:^|[^.]|(?:^|[^.])\.|(?:^|[^\"'`/.])\.\.|\.\.\.)/\.\.", _Hit.INSIDE, 0),
+    (rb"[\"'`]\.\./\.\.", _Hit.INSIDE, 0),
+    (rb"[!:]\.\./", _Hit.INSIDE, 0),
+    (rb"%2[eE]", _Hit.INSIDE, 0),
+    (_opened(rb"\.\.?/[^\"\\\t\r\n]*[\t\r\n]", b'"'), _Hit.INSIDE, 0),
+    (_opened(rb"\.\.?/[^'\\\t\r\n]*[\t\r\n]", b"'"), _Hit.INSIDE, 0),
+    (_opened(rb"\.\.?/[^`\\\t\r\n]*[\t\r\n]", b"`"), _Hit.INSIDE, 0),
 )
-_BACKSLASHED = {
-    b'"': re.compile(rb"\\[^\"\\\r\n]*+\"" + _BEFORE_QUOTE),
-    b"'": re.compile(rb"\\[^'\\\r\n]*+'" + _BEFORE_QUOTE),
-    b"`": re.compile(rb"\\[^`\\]*+`" + _BEFORE_QUOTE),
-}
 _REFERENCE = re.compile(rb"\bpath\s*=\s*[\"']")
 
 
@@ -179,11 +195,10 @@ def candidates(data: bytes, needles: Needles) -> tuple[Import, ...]:
 
     Kind `ImportKind.CANDIDATE`; ``start`` and ``end`` are the offsets that the parser gives. Never raises.
     """
-    quotes = _find(data, _plan(needles))
+    quotes, glob = _find(data, _plan(needles))
     if not quotes:
         return ()
-    glob = _GLOB.search(data) if b"glob" in data else None
-    glob_at = glob.start() if glob is not None else len(data)
+    glob_at = first.start() if glob and (first := _GLOB.search(data)) is not None else len(data)
     found = []
     for quote in sorted(quotes):
         if not in_context(data, quote, glob_at):
@@ -224,100 +239,97 @@ def _named(needles: Needles) -> tuple[str, ...]:
 
 
 class _Plan(NamedTuple):
-    every: bool
-    prefixes: tuple[tuple[bytes, tuple[bytes, ...]], ...]  # beginnings of specifiers, by what several of them share
-    quoted: tuple[bytes, ...]  # the same, quote included
-    paths: bool
+    search: Database | None  # None: every string is of interest
+    hits: tuple[tuple[_Hit, int], ...]  # of the search's expressions
+    climbs: bytes  # how a path begins that climbs far enough
     references: bool
-    named: frozenset[bytes]  # those of the beginnings that may stand after a scope
 
 
 @lru_cache(maxsize=64)
 def _plan(needles: Needles) -> _Plan:
-    quoted: tuple[bytes, ...] = ()
-    named = frozenset(scope[len(_ANY_SCOPE) :] for scope in needles.scopes if scope.startswith(_ANY_SCOPE))
-    prefixes = tuple(dict.fromkeys(scope.removeprefix(_ANY_SCOPE) for scope in needles.scopes))
-    if needles.escape in (0, 1):
-        dots = b".." if needles.escape else b"."
-        quoted = tuple(bytes((quote,)) + dots for quote in _QUOTES)
-    elif needles.escape > 1:
-        prefixes += (b"../" * (needles.escape - 1) + b"..",)
-    return _Plan(b"" in needles.scopes, _by_stem(prefixes), quoted, needles.escape >= 0, needles.escape == 0, named)
+    climbs = b"../" * (needles.escape - 1) + b".." if needles.escape > 0 else b"."
+    if b"" in needles.scopes:
+        return _Plan(None, (), climbs, False)
+    return _Plan(*_search(needles.scopes, needles.escape >= 0), climbs, needles.escape == 0)
 
 
-def _by_stem(prefixes: tuple[bytes, ...]) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
-    """Prefixes under a beginning they share: where that is missing, none of them is looked for."""
-    groups: list[tuple[bytes, tuple[bytes, ...]]] = []
-    for prefix in sorted(prefixes):
-        stem, members = groups[-1] if groups else (b"", ())
-        shared = next(
-            (i for i, (a, b) in enumerate(zip(stem, prefix, strict=False)) if a != b), min(len(stem), len(prefix))
-        )
-        if shared > _STEM:
-            groups[-1] = (stem[:shared], (*members, prefix))
-        else:
-            groups.append((prefix, (prefix,)))
-    return tuple(groups)
+@lru_cache(maxsize=8)
+def _search(scopes: tuple[bytes, ...], paths: bool) -> tuple[Database, tuple[tuple[_Hit, int], ...]]:
+    """All that is looked for, as one search; it is the same at each depth, since it takes its time to compile."""
+    from hyperscan import Database
+
+    wanted = [(b"glob", _Hit.GLOB, 0)]
+    for scope in scopes:
+        plain = scope.removeprefix(_ANY_SCOPE)
+        wanted.append((_opened(_literally(plain)), _Hit.OPENED, len(plain)))
+        if plain != scope:
+            wanted.append((b"/" + _literally(plain), _Hit.NAMED, len(plain)))
+    if paths:
+        wanted += _PATHS
+    database = Database()
+    database.compile(expressions=[expression for expression, _, _ in wanted])
+    return database, tuple((hit, back) for _, hit, back in wanted)
 
 
-def _find(data: bytes, plan: _Plan) -> set[int]:
-    """Offsets of quotes that may open a string of interest."""
-    if plan.every:
-        return {match.start() for match in _ANY_QUOTE.finditer(data)}
+def _literally(text: bytes) -> bytes:
+    return b"".join(b"\\x%02x" % byte for byte in text)
+
+
+def _find(data: bytes, plan: _Plan) -> tuple[set[int], bool]:
+    """Offsets of quotes that may open a string of interest, and whether the file says ``glob``."""
+    if plan.search is None:
+        return {match.start() for match in _ANY_QUOTE.finditer(data)}, True
     quotes: set[int] = set()
-    for stem, prefixes in plan.prefixes:
-        first = data.find(stem)
-        if first < 0:
-            continue
-        for prefix in prefixes:
-            at = data.find(prefix, first)
-            named = prefix in plan.named
-            while at >= 0:
-                if at and data[at - 1] in _QUOTES:
-                    quotes.add(at - 1)
-                elif named and data[at - 1 : at] == b"/":
-                    sign = data.rfind(b"@", max(1, at - _SCOPE_MAX), at)
-                    if sign > 0 and data[sign - 1] in _QUOTES:
-                        quotes.add(sign - 1)
-                at = data.find(prefix, at + 1)
-    for opening in plan.quoted:
-        at = data.find(opening)
-        while at >= 0:
-            quotes.add(at)
-            at = data.find(opening, at + 1)
-    if plan.paths:
-        _find_paths(data, quotes)
+    inside: list[int] = []
+    glob = False
+    found: list[tuple[int, int]] = []
+    plan.search.scan(data, match_event_handler=_note, context=found)
+    for number, end in found:
+        hit, back = plan.hits[number]
+        if hit is _Hit.CLIMBS:
+            if data.startswith(plan.climbs, end - back):
+                quotes.add(end - back - 1)
+        elif hit is _Hit.OPENED:
+            quotes.add(end - back - 1)
+        elif hit is _Hit.INSIDE:
+            inside.append(end)
+        elif hit is _Hit.GLOB:
+            glob = True
+        else:
+            at = end - back
+            sign = data.rfind(b"@", max(1, at - _SCOPE_MAX), at)
+            if sign > 0 and data[sign - 1] in _QUOTES:
+                quotes.add(sign - 1)
+    if inside:
+        quotes.update(_openings(data, sorted(inside)))
     if plan.references and b"reference" in data:
         quotes.update(match.end() - 1 for match in _REFERENCE.finditer(data))
-    if b"\\" in data:
-        size = len(data)
-        backwards = data[::-1]
-        for sort, pattern in _BACKSLASHED.items():
-            if sort in data:
-                quotes.update(size - match.end() for match in pattern.finditer(backwards))
-    return quotes
+    _find_escaped(data, quotes)
+    return quotes, glob
 
 
-def _find_paths(data: bytes, quotes: set[int]) -> None:
-    """Absolute paths, URLs, and paths whose ``..`` is not at the start or not written plainly."""
-    hits = []
-    for match in _SLASH.finditer(data):
-        at = match.start()
-        if data[at - 1] in _QUOTES and at:
-            quotes.add(at - 1)
-        else:
-            hits.append(at)
-    if b"%" in data:
-        hits += [match.start() for match in _PERCENT_DOT.finditer(data)]
-    if hits:
-        quotes.update(_openings(data, sorted(hits)))
+def _note(number: int, _: int, end: int, __: int, found: object) -> None:
+    found.append((number, end))  # type: ignore[attr-defined]
+
+
+def _find_escaped(data: bytes, quotes: set[int]) -> None:
+    """Strings with a backslash, where what stands before them may end an import context."""
+    before, at = -2, data.find(b"\\")
+    while at >= 0:
+        for sort in (b'"', b"'", b"`"):
+            quote = data.rfind(sort, before + 2, at)  # what follows a backslash opens nothing
+            if quote > 0:
+                last = data[quote - 1]
+                if (last if last != 0x20 else data[quote - 2]) in _ENDS_CONTEXT:
+                    quotes.add(quote)
+        before, at = at, data.find(b"\\", at + 1)
 
 
 def _openings(data: bytes, hits: list[int]) -> set[int]:
     """The quotes that may open the string around each hit: of each sort the last before it.
 
     An escaped quote opens nothing, and closes nothing either; strings with a backslash are found by
-    `_BACKSLASHED`.
+    `_find_escaped`.
     """
     found: set[int] = set()
     for sort in (b'"', b"'", b"`"):
@@ -381,8 +393,29 @@ def _call_before(data: bytes, end: int) -> int:
 
 def _is_callee(data: bytes, end: int) -> bool:
     if data[end - 1] == 0x3E:  # type arguments: > but not =>
-        return data[end - 2 : end - 1] != b"="
+        return data[end - 2 : end - 1] != b"=" and _may_have_types(data, end)
     return _CALLEE.search(data, max(0, end - _BACK), end) is not None
+
+
+def _may_have_types(data: bytes, end: int) -> bool:
+    """Whether the type arguments that end here may be a callee's: not where they are plain and stand behind another name."""
+    depth = 0
+    for at in range(end - 1, max(0, end - _TYPES_MAX), -1):
+        char = data[at]
+        if char == 0x3C:  # <
+            depth -= 1
+            if not depth:
+                name = _strip(data, at)
+                return (
+                    not name
+                    or data[name - 1] not in _NAME
+                    or _CALLEE.search(data, max(0, name - _BACK), name) is not None
+                )
+        elif char == 0x3E:  # >
+            depth += 1
+        elif char not in _OF_TYPES:
+            return True
+    return True
 
 
 _SPACE = re.compile(
