@@ -90,7 +90,7 @@ def ringfence() -> None:
 
 def main() -> None:
     """The console script: run, and turn every error into words and an exit code."""
-    gc.set_threshold(50_000)  # what is made at a start stays: to look for garbage in it costs milliseconds
+    gc.set_threshold(500_000)  # what is made at a start stays: to look for garbage in it costs milliseconds
     # Closed streams are None: what is said goes nowhere, and the exit code says the rest.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

@@ -146,7 +146,7 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     problems += [_unsupported(path, _base(path)) for path in _unread_manifests(paths) if path not in left_out]
 
     first = [entry for entry in documents if _base(entry.path) not in LOCK_NAMES]
-    facts = _read_documents(source, first, cache, problems, helped=True)
+    facts = _read_documents(source, first, cache, problems, helped=False)
     manifests = [_installable(fact) for fact in facts if isinstance(fact, Manifest)]
     workspaces = [fact for fact in facts if isinstance(fact, PnpmWorkspace)]
     pnpm = tuple(fact for fact in workspaces if fact.path != _LERNA)

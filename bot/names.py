@@ -166,16 +166,17 @@ class RepoName(NamedTuple):
 
 def join(directory: str, relative: str) -> str | None:
     """A repository path, POSIX, from a directory (``""`` is the root); None when it leaves the root."""
-    path = posixpath.normpath(posixpath.join("/", directory, relative))
-    depth = 0
+    parts: list[str] = []
     for part in (directory + "/" + relative).split("/"):
         if part == "..":
-            depth -= 1
-            if depth < 0:
+            if not parts:
                 return None
+            parts.pop()
         elif part not in ("", "."):
-            depth += 1
-    return path.lstrip("/")
+            parts.append(part)
+    if relative.startswith("/"):  # from the root, whatever the directory
+        return posixpath.normpath(relative).lstrip("/")
+    return "/".join(parts)
 
 
 def find_word(text: str, names: tuple[str, ...]) -> str | None:

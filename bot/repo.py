@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import msgspec
 
@@ -258,9 +258,14 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def _once(self, key: str, make: Callable[[], T]) -> T:
         # Derived indexes are made when first asked for, and only then.
-        if key not in self._cache:
-            self._cache[key] = make()
-        return cast(T, self._cache[key])
+        found = self._cache.get(key)
+        if found is None:
+            found = self._cache[key] = make()
+        return found  # type: ignore[return-value]
+
+    def once(self, policy: Policy, key: str, make: Callable[[], T]) -> T:
+        """What a rule finds out from the repository and the policy alone: a rule that asks is judged more than once."""
+        return self._once(f"{key} {id(policy)}", make)  # one repository is judged by one policy, which outlives it
 
 
 def mapped_imports(manifest: Manifest) -> Iterator[tuple[Place, str]]:

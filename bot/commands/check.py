@@ -97,14 +97,17 @@ def check(
     PATH's git work tree is judged as it stands on disk, and only what git tracks. A folder that holds a
     ringfence.toml of its own is judged by itself.
     """
-    from bot.commands import common
-    from bot.rules import ALL
+    from bot.sources.open import open_source
 
     if not path.exists() and (":" in str(path) or str(path).startswith("@")):
         raise click.UsageError(f"There is no folder {str(path)!r}; a pattern goes after --open.")
     format_ = "json" if as_json else format_
     if limit and format_ != "terminal":
         raise click.UsageError(f"--limit is for the terminal: a report as {format_} holds every finding.")
+    source = open_source(path, revision=revision)  # git lists what there is while the rest of the program is imported
+    from bot.commands import common
+    from bot.rules import ALL
+
     options = common.Options(
         path=path,
         policy=policy,
@@ -120,7 +123,7 @@ def check(
         fail_on=Severity(fail_on),
         again=again_of(path, policy, open_patterns, revision, base),
     )
-    run = common.check(options, ALL)
+    run = common.check(options, ALL, source)
     for notice in run.notices:
         click.echo(f"note: {notice}", err=True)
     wanted = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))

@@ -175,9 +175,10 @@ class Progress:
             self._shown = 0.0
 
 
-def open_repo(options: Options, rules: Sequence[Rule], *, revision: str | None = None) -> Opened:
-    """Open a source and load the policy in force for it."""
-    source = _open(options, revision or options.revision, disk=options.disk)
+def open_repo(options: Options, rules: Sequence[Rule], source: Source | None = None) -> Opened:
+    """Open a source, unless it is open already, and load the policy in force for it."""
+    if source is None:
+        source = _open(options, options.revision, disk=options.disk)
     own, vouched = _own_policy(options, source)
     policy, documents = policy_documents(options, own, source.identity, rules, vouched=vouched, folder=source.label)
     requested: tuple[str, ...] = ()
@@ -382,11 +383,11 @@ def _policy_of(source: Source) -> bytes | None:
         return None
 
 
-def check(options: Options, rules: Sequence[Rule]) -> Run:
-    """Judge one repository and make its report."""
+def check(options: Options, rules: Sequence[Rule], source: Source | None = None) -> Run:
+    """Judge one repository and make its report; ``source`` where it is open already."""
     began = time.monotonic()
     chosen = chosen_rules(options.only, rules)
-    opened = open_repo(options, rules)
+    opened = open_repo(options, rules, source)
     cache = FactCache(facts_directory() if options.cache else None)
     progress = Progress(options.progress)
     try:

@@ -32,10 +32,15 @@ class Container(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """Tokens of a notation: ``token`` takes one at a position, ``skip`` only those that tell where brackets match."""
+    """Tokens of a notation: ``token`` takes one at a position, ``skip`` only those that tell where brackets match.
+
+    Where there are ``plain`` ones, they take a usual member or item of a container whole: ``value`` and the ``next`` comma or
+    closing bracket, a member's ``key`` before them.
+    """
 
     token: re.Pattern[bytes]
     skip: re.Pattern[bytes]
+    plain: tuple[re.Pattern[bytes], re.Pattern[bytes]] | None = None
 
 
 # A quote or a comment that nothing closes is a token of its own, at which scanning ends: looking for its end again and
@@ -43,7 +48,21 @@ class Dialect(NamedTuple):
 _DOUBLE = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SINGLE = rb"'[^'\\]*+(?:\\.[^'\\]*+)*+'"
 _COMMENT = rb"//[^\n]*+|/\*(?:.*?\*/)?"
+_SPACE = rb"[\s\xef\xbb\xbf]*+"
+
+
+def _nested(levels: int) -> bytes:
+    """A list or an object that holds no more than so many levels of others."""
+    within = rb"[^\"'{}\[\]/]++|" + _DOUBLE + rb"|" + _SINGLE + rb"|//[^\n]*+|/\*.*?\*/|/(?![/*])"
+    return rb"[{\[](?:" + within + (rb"|" + _nested(levels - 1) if levels else b"") + rb")*+[}\]]"
+
+
+_VALUE = rb"(?P<value>" + _DOUBLE + rb"|[^\s\"'{}\[\],:/]++|" + _nested(3) + rb")" + _SPACE + rb"(?P<next>[,}\]])"
 JSON = Dialect(
+    plain=(
+        re.compile(_SPACE + rb"(?P<key>" + _DOUBLE + rb")" + _SPACE + rb":" + _SPACE + _VALUE, re.DOTALL),
+        re.compile(_SPACE + _VALUE, re.DOTALL),
+    ),
     token=re.compile(
         rb"[\s\xef\xbb\xbf]*+(?:"
         + _DOUBLE
@@ -75,6 +94,16 @@ def scan(data: bytes, start: int, dialect: Dialect) -> Container | None:
     key: tuple[int, int] | None = None
     awaits_value = opening == b"["
     at = start + 1
+    plain = dialect.plain[awaits_value] if dialect.plain is not None else None
+    while plain is not None and (found := plain.match(data, at)) is not None:
+        begin, end = found.span("value")
+        if awaits_value:
+            items.append(Item(*inner(data, begin, end), begin, end))
+        else:
+            members[_text(data, *found.span("key"))] = Item(*inner(data, *found.span("key")), begin, end)
+        at = found.end()
+        if found["next"] != b",":
+            return Container(None, items, at) if awaits_value else Container(members, None, at)
     while (found := dialect.token.match(data, at)) is not None:
         at = found.end()
         token = found[0].lstrip(b" \t\r\n\v\f\xef\xbb\xbf")

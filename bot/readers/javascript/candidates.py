@@ -354,6 +354,10 @@ def in_context(data: bytes, quote: int, glob_at: int = 0) -> bool:
         return False
     if before == b"(" and data[quote - 2] in _NAME and quote > 1:  # a plain call, the usual case
         return _is_callee(data, quote - 1)
+    code = _strip(data, quote)
+    last = data[code - 1] if code else 0
+    if last not in b"(/" and not _NEWLINE.search(data, code, quote):  # no comment, no call
+        return code > 0 and _is_context(data, code, glob_at)
     # Where a comment begins cannot be told backwards, so every beginning is tried; after many it is yes.
     todo, seen = [(quote, False)], {quote}
     while todo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache, partial
 
 from bot.facts.lock import Lock, LockEntry, Source
 from bot.facts.manifest import Declaration, Kind, Override
@@ -30,15 +31,29 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     return verdict
 
 
+# What says where it comes from.
+_ELSEWHERE = (Kind.GIT, Kind.URL, Kind.PATH)
+
 # -- manifests -----------------------------------------------------------------------------------
 
 
 def _manifests(repo: Repo, policy: Policy, verdict: Verdict) -> None:
+    # The same names are declared and the same scripts run in many places.
+    runs = cache(partial(_run_by, policy))
+
+    @cache
+    def may_be_private(name: str) -> bool:
+        return _is_named_private(policy, name) or _private_member(repo, policy, name) is not None
+
     for manifest in repo.manifests:
         if manifest.template or repo.side_of(policy, manifest.path) is not Side.OPEN:
             continue
         for declaration in manifest.declarations:
             verdict.counts["declarations"] += 1
+            if declaration.kind not in _ELSEWHERE and not (
+                may_be_private(declaration.name) or may_be_private(declaration.local)
+            ):
+                continue
             name = _private_source(repo, policy, declaration)
             if name is not None:
                 subject = f"{declaration.field}.{declaration.local}"
@@ -51,7 +66,7 @@ def _manifests(repo: Repo, policy: Policy, verdict: Verdict) -> None:
                 verdict.hits.append(_hit(repo, policy, place, specifier, parts[0], "imports"))
         for script in manifest.scripts:
             verdict.counts["scripts"] += 1
-            name = _run_by(policy, script.text)
+            name = runs(script.text)
             if name is not None:
                 verdict.hits.append(_hit(repo, policy, script.place, f"scripts.{script.name}", name, "runs"))
 
@@ -178,18 +193,22 @@ def _run_by(policy: Policy, script: str) -> str | None:
             return repository
     for match in _COMMAND.finditer(script):
         package = match["scoped"] or match["bare"]
-        if policy.side_of_package(PackageName.npm(package)) is Side.PRIVATE:
+        if _is_named_private(policy, package):
             return package
     return None
 
 
 def _is_private(repo: Repo, policy: Policy, path: str, name: str) -> bool:
     """A package that policy calls private: by its name, or as the member of this repository that a file gets by it."""
-    if policy.side_of_package(PackageName.npm(name)) is Side.PRIVATE:
+    if _is_named_private(policy, name):
         return True
     root = _private_member(repo, policy, name)
     # A scope has one owner. Without one the name may be a public package's, too: `web`, `tap`.
     return root is not None and (name.startswith("@") or _answers(repo, path, name, root))
+
+
+def _is_named_private(policy: Policy, name: str) -> bool:
+    return policy.side_of_package(PackageName.npm(name)) is Side.PRIVATE
 
 
 def _private_member(repo: Repo, policy: Policy, name: str) -> Root | None:
@@ -225,8 +244,7 @@ def _locks(repo: Repo, policy: Policy, verdict: Verdict) -> None:
         for entry in lock.every:
             named = private.get(entry.name)
             if named is None:
-                side = policy.side_of_package(PackageName.npm(entry.name))
-                named = private[entry.name] = side is Side.PRIVATE
+                named = private[entry.name] = _is_named_private(policy, entry.name)
             if named or entry.source in _REPOSITORIES:
                 name = entry.name if named else _locked(policy, entry)
                 if name is not None and entry.source is not Source.WORKSPACE:

@@ -23,6 +23,7 @@ _MACHINE = re.compile(
 # To `require` every absolute path is one. Others than modules (`/api/users`) are not worth a parser's time.
 _FILE = re.compile(r"/[^/].*\.(?:[cm]?[jt]sx?|json|node|vue|svelte)(?:[?#].*)?$", re.DOTALL)
 _PERCENT_DOT = re.compile("%2e", re.IGNORECASE)
+_QUERY = re.compile(r"[?#]")
 # What stands at the top of a repository for its own people: tools, their configuration, tests.
 _TOOLING = re.compile(
     r"^(?:\.[^/]+|scripts?|tools?|tooling|build|configs?|bench|benchmarks?|e2e|spec|tests?)/"
@@ -36,9 +37,42 @@ _TOOLING = re.compile(
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
     """Follow every specifier that can leave its package root; parse only where one does."""
-    verdict = Verdict(counts={"candidate paths": 0, "confirmed": 0})
+    count, suspects = repo.once(policy, "path-escape", lambda: _suspects(repo, policy))
+    verdict = Verdict(counts={"candidate paths": count, "confirmed": 0})
+    for path, those in suspects:
+        parsed = known(AskParsed(path))
+        if isinstance(parsed, Pending):
+            continue
+        if isinstance(parsed, Unknown):
+            verdict.not_checked.append(NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path))
+            continue
+        for suspect in those:
+            confirmed = parsed.at(suspect.start)
+            if confirmed is None or (suspect.reference and not confirmed.specifier.startswith("./")):
+                continue
+            if suspect.specifier.startswith(".") or _on_disk(suspect.specifier, confirmed.kind):
+                verdict.counts["confirmed"] += 1
+                verdict.hits.append(_hit(repo, policy, path, confirmed, suspect.leads))
+    return verdict
+
+
+class _Suspect(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate, at ``start``, that leads out if the parser says that it is an import. ``reference``: if it is one of a
+    triple slash."""
+
+    start: int
+    specifier: str
+    reference: bool
+    leads: _Outside
+
+
+def _suspects(repo: Repo, policy: Policy) -> tuple[int, list[tuple[str, list[_Suspect]]]]:
+    """How many candidates are paths, and those that would lead out, by file."""
+    count = 0
+    suspects: list[tuple[str, list[_Suspect]]] = []
     linked = frozenset(path for path, kind in repo.links.items() if kind == "link")
     for path in sorted(repo.sources):
+        those: list[_Suspect] = []
         for candidate in repo.sources[path].imports:
             specifier = _plain(candidate.specifier)
             # The path of a triple-slash reference is relative without saying so. Only one that goes up again can lead out.
@@ -48,25 +82,13 @@ def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
             relative = specifier.startswith(".")
             if not relative and not _MACHINE.match(specifier) and not _FILE.match(specifier):
                 continue
-            verdict.counts["candidate paths"] += 1
-            found = _escape(repo, policy, path, specifier, linked) if relative else _Outside(home=repo.root_of(path))
-            if found is None:
-                continue
-            parsed = known(AskParsed(path))
-            if isinstance(parsed, Pending):
-                continue
-            if isinstance(parsed, Unknown):
-                verdict.not_checked.append(
-                    NotChecked(reason=parsed.reason, subject=path, detail=parsed.detail, path=path)
-                )
-                break
-            confirmed = parsed.at(candidate.start)
-            if confirmed is None or (reference and not confirmed.specifier.startswith("./")):
-                continue
-            if relative or _on_disk(specifier, confirmed.kind):
-                verdict.counts["confirmed"] += 1
-                verdict.hits.append(_hit(repo, policy, path, confirmed, found))
-    return verdict
+            count += 1
+            leads = _escape(repo, policy, path, specifier, linked) if relative else _Outside(home=repo.root_of(path))
+            if leads is not None:
+                those.append(_Suspect(start=candidate.start, specifier=specifier, reference=reference, leads=leads))
+        if those:
+            suspects.append((path, those))
+    return count, suspects
 
 
 def _plain(specifier: str) -> str:
@@ -102,7 +124,7 @@ class _Outside(msgspec.Struct, frozen=True, kw_only=True):
 
 def _escape(repo: Repo, policy: Policy, path: str, specifier: str, linked: frozenset[str]) -> _Outside | None:
     home = repo.root_of(path)
-    target = join(path.rpartition("/")[0], re.split(r"[?#]", specifier, maxsplit=1)[0])
+    target = join(path.rpartition("/")[0], _QUERY.split(specifier, maxsplit=1)[0])
     if target is None:
         return _Outside(home=home)
     link = _through(target, linked) if linked else ""
@@ -146,7 +168,7 @@ def _through(target: str, linked: frozenset[str]) -> str:
 
 def _is_folder(specifier: str) -> bool:
     """Whether a URL names a folder: one that ends with a slash, or with dots, is no module."""
-    return re.split(r"[?#]", specifier, maxsplit=1)[0].rpartition("/")[2] in ("", ".", "..")
+    return _QUERY.split(specifier, maxsplit=1)[0].rpartition("/")[2] in ("", ".", "..")
 
 
 def _hit(repo: Repo, policy: Policy, path: str, found: Import, outside: _Outside) -> Hit:
