@@ -8,6 +8,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -46,6 +47,7 @@ from bot.rule import (
 )
 from bot.rules import ACROSS, PLANNED
 from bot.sources.base import LinkedError, MissingObjectError, Source, TooLargeError
+from bot.sources.checkout import Checkout
 from bot.sources.open import POLICY_FILE, open_source, root_of_path
 from bot.text import redact
 
@@ -387,6 +389,8 @@ def check(options: Options, rules: Sequence[Rule], source: Source | None = None)
     """Judge one repository and make its report; ``source`` where it is open already."""
     began = time.monotonic()
     chosen = chosen_rules(options.only, rules)
+    if isinstance(source, Checkout):
+        _import_ahead(source.is_listing)
     opened = open_repo(options, rules, source)
     cache = FactCache(facts_directory() if options.cache else None)
     progress = Progress(options.progress)
@@ -481,6 +485,30 @@ def report_of(
 def _mended(before: Counter[str] | None, judged: Judged) -> int:
     """How many findings of the base are not there any more; what could not be judged may hide some."""
     return ((before or Counter()) - Counter(fingerprint(rule.id, hit) for rule, _, hit in judged.hits)).total()
+
+
+# What the judging of a large repository needs, imported when it is needed: the dearest last.
+_LATER = (
+    "bot.policy_file",
+    "bot.readers.npm.package_json",
+    "bot.readers.javascript.candidates",
+    "hyperscan",
+    "bot.readers.javascript.imports",
+    "tree_sitter",
+    "bot.registry.cache",
+    "bot.readers.npm.semver",
+    "bot.readers.positions",
+    "tree_sitter_javascript",
+    "tree_sitter_typescript",
+)
+
+
+def _import_ahead(there_is_time: Callable[[], bool]) -> None:
+    """Import, while another process works for us, what would be imported later."""
+    for name in _LATER:
+        if not there_is_time():
+            return
+        import_module(name)
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ __all__ = ["Checkout", "head_beneath", "read_beneath"]
 _BATCH = 256  # files read before those that disk does not have are asked of git
 _BATCH_BYTES = 16 * 1024 * 1024
 _FIRST = 64 * 1024  # the first read; most sources are smaller
+_LARGE = 1 << 20  # bytes of an index; some ten thousand files
+# https://git-scm.com/docs/git-ls-files#_output: mode, object, stage, path.
+_LISTED = re.compile(r"(\d+) ([0-9a-f]+) (\d)\t([^\0]*)\0")
 
 
 def read_beneath(root: str, path: str) -> bytes:
@@ -92,6 +96,14 @@ class Checkout:
         self.identity: RepoName | None = settings.identity if named else None
         self.folder: str | None = root.name if named else None
 
+    def is_listing(self) -> bool:
+        """Whether git will be a while with a large tree: there is time for something else."""
+        try:
+            large = os.stat(self._top / ".git" / "index").st_size > _LARGE
+        except OSError:  # a work tree of its own has its index elsewhere
+            return False
+        return large and self._changed.poll() is None
+
     def _ask(self) -> tuple[bytes, set[str]]:
         """What git lists, and the paths that differ on disk."""
         if self._answers is None:
@@ -124,11 +136,7 @@ class Checkout:
         out, dirty = self._ask()
         entries: list[Entry] = []
         oids: dict[str, str] = {}
-        for line in os.fsdecode(out).split("\0"):
-            if not line:
-                continue
-            head, _, path = line.partition("\t")
-            mode, oid, stage = head.split(" ")
+        for mode, oid, stage, path in _LISTED.findall(os.fsdecode(out)):
             if mode == "120000":
                 entries.append(Entry(path, oid, "link"))
                 self._links.add(path)
