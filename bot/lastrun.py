@@ -368,16 +368,17 @@ def _digest_parsed(answer: object, found: Sequence[Import]) -> bytes:
 
 def _listed(source: Source) -> tuple[bytes, bytes, list[str]]:
     """A digest of every tracked path and of what is no plain file, the blob ids in that order, and the paths of these."""
-    whole = hashlib.sha256()
-    oids: list[str] = []
-    paths: list[str] = []
-    for path, oid, kind, executable in source.entries():
-        sort = f"{kind}\0{executable}" if executable else kind
-        whole.update(f"{path}\0{sort}\0{'' if kind == 'file' else oid}\0".encode(errors="surrogateescape"))
-        if kind == "file":
-            paths.append(path)
-            oids.append(oid[: 2 * _OID] or "0" * 2 * _OID)
-    return whole.digest()[:16], bytes.fromhex("".join(oids)), paths
+    entries = source.entries()
+    plain = [path for path, _, kind, executable in entries if kind == "file" and not executable]
+    other = [
+        f"{path}\0{kind}\0{executable}\0{'' if kind == 'file' else oid}"
+        for path, oid, kind, executable in entries
+        if kind != "file" or executable
+    ]
+    whole = "\0".join([*plain, "", *other]).encode(errors="surrogateescape")
+    files = [entry for entry in entries if entry.kind == "file"]
+    oids = "".join([entry.oid[: 2 * _OID] or "0" * 2 * _OID for entry in files])
+    return _digest(whole), bytes.fromhex(oids), [entry.path for entry in files]
 
 
 def program() -> str:

@@ -642,11 +642,12 @@ def _needles_of(scopes: tuple[bytes, ...], depths: set[int]) -> dict[int, Needle
 
 
 def parse_many(
-    source: Source, paths: Sequence[str], cache: FactCache
+    source: Source, paths: Sequence[str], cache: FactCache, meanwhile: Callable[[], None] | None = None
 ) -> Iterator[tuple[str, ParsedImports | ReadError]]:
     """Source files as a parser sees them, in no order, from the cache where it has them.
 
-    A `ReadError` stands for what cannot be read; its reason may be ``missing-object`` too.
+    A `ReadError` stands for what cannot be read; its reason may be ``missing-object`` too. ``meanwhile`` is what this process
+    does while others have begun.
     """
     from bot.readers.javascript.imports import ParsedImports
 
@@ -673,7 +674,7 @@ def parse_many(
         return marshal.dumps([(path, *_parsed(path, data)) for path, data in source.read_many(paths)])
 
     fresh: list[tuple[bytes, bytes]] = []
-    for answer in in_parts(parse, left, _PARSED_PART):
+    for answer in in_parts(parse, left, _PARSED_PART, meanwhile):
         for path, trouble, imports, broken in marshal.loads(answer):  # noqa: S302  (what `parse` said)
             if trouble is not None:
                 yield path, ReadError(*trouble)

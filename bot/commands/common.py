@@ -8,6 +8,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -575,7 +576,15 @@ def judge_anew(
     loaded = load(source, policy, cache, progress)
     outside.watch(loaded.repo)
     unread = (*loaded.not_checked, *opened.unread)
-    judged = judge_all(rules, loaded.repo, policy, outside.fetcher(source, change=change), unread, opened.baseline)
+    judged = judge_all(
+        rules,
+        loaded.repo,
+        policy,
+        outside.fetcher(source, change=change),
+        unread,
+        opened.baseline,
+        partial(outside.parse, source),
+    )
     return Judgement(
         judged=judged,
         files=loaded.repo.files,
@@ -687,7 +696,7 @@ class Outside:
             answers: dict[Key, object] = {}
             files = [key for key in keys if isinstance(key, AskParsed)]
             if files:
-                answers.update(self._parse(source, files))
+                answers.update(self.parse(source, files))
             answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
             gate = [key for key in keys if isinstance(key, AskChanged | AskWorkflows | AskApproval)]
             if gate and change and self._options.pull is not None:
@@ -701,9 +710,12 @@ class Outside:
 
         return fetch
 
-    def _parse(self, source: Source, keys: Sequence[AskParsed]) -> Mapping[Key, object]:
-        answers: dict[Key, object] = {}
-        for done, (path, found) in enumerate(parse_many(source, [key.path for key in keys], self._facts)):
+    def parse(
+        self, source: Source, keys: Sequence[AskParsed], meanwhile: Callable[[], None] | None = None
+    ) -> Mapping[AskParsed, object]:
+        """Parse files, and do something else meanwhile."""
+        answers: dict[AskParsed, object] = {}
+        for done, (path, found) in enumerate(parse_many(source, [key.path for key in keys], self._facts, meanwhile)):
             self._progress("parsing", done, len(keys))
             if isinstance(found, ReadError):
                 answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)

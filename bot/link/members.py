@@ -164,14 +164,15 @@ class _Tree:
         self.directories: set[str] = {""}
         self.with_manifest: set[str] = set(self.manifests)
         self.with_pnpm_manifest: set[str] = set(self.manifests)
-        for path in self.paths:
+        for path in [path for path in self.paths if path.endswith(_PNPM_MANIFESTS)]:
             directory, _, name = path.rpartition("/")
-            if "node_modules" in path and "node_modules" in directory.split("/"):
-                continue
             if name == "package.json":
                 self.with_manifest.add(directory)
             if name in _PNPM_MANIFESTS:
                 self.with_pnpm_manifest.add(directory)
+        for directory in {path.rpartition("/")[0] for path in self.paths}:
+            if "node_modules" in directory and "node_modules" in directory.split("/"):
+                continue
             while directory not in self.directories:
                 self.directories.add(directory)
                 directory = directory.rpartition("/")[0]

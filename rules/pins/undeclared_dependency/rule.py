@@ -159,4 +159,5 @@ RULE = Rule(
     side=RuleSide.BOTH,
     severity=Severity.ERROR,
     judge=judge,
+    parses=True,
 )

@@ -35,7 +35,8 @@ _TYPESCRIPT = (".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte", ".astro")
 
 
 class _Surface(msgspec.Struct, frozen=True, kw_only=True):
-    """What a package offers: a published version's own manifest, or a sibling's in this tree (``root``)."""
+    """What a package offers: a published version's own manifest, or a sibling's in this tree (``root``); the ``legal`` keys of
+    its map, by usage, where somebody asked."""
 
     package: PackageName
     version: str
@@ -43,6 +44,7 @@ class _Surface(msgspec.Struct, frozen=True, kw_only=True):
     files: Collection[str] | None
     pin: Pin | None
     root: Root | None = None
+    legal: dict[Usage, list[str]] = msgspec.field(default_factory=dict)
 
 
 def judge(repo: Repo, policy: Policy, known: Known) -> Verdict:
@@ -391,13 +393,15 @@ def _offered(surface: _Surface, subpath: str, usage: Usage) -> list[str]:
     exports = surface.manifest.get("exports")
     if not isinstance(exports, Mapping) or not any(key.startswith(".") for key in exports):
         return ["."] if exports else []
-    legal = [
-        key
-        for key in exports
-        if key != "./package.json"
-        and key.startswith(".")
-        and legal_subpath(surface.manifest, key, files=None, usage=usage).legal
-    ]
+    legal = surface.legal.get(usage)
+    if legal is None:
+        legal = surface.legal[usage] = [
+            key
+            for key in exports
+            if key != "./package.json"
+            and key.startswith(".")
+            and legal_subpath(surface.manifest, key, files=None, usage=usage).legal
+        ]
     wanted = SequenceMatcher(b=subpath)
 
     def likeness(key: str) -> tuple[bool, float]:
@@ -413,4 +417,5 @@ RULE = Rule(
     side=RuleSide.BOTH,
     severity=Severity.ERROR,
     judge=judge,
+    parses=True,
 )
