@@ -537,21 +537,24 @@ def _scan(
     hits: dict[str, tuple[Import, ...]] = {}
     unread: dict[str, tuple[str, int]] = {}
     same: dict[str, list[str]] = {}  # of files with the same bytes only the first is read
+    bare: set[str] = set()  # without a suffix that says what they are
     for path, oid, _, _ in files:
         depth = depth_of(path)
+        mark = ""
+        if not path.endswith(SOURCE_SUFFIXES):
+            bare.add(path)
+            mark = "#"
         if oid:
             # The same bytes are no script where no suffix says so, unless their first line does.
-            key = f"{oid}{depth}" if path.endswith(SOURCE_SUFFIXES) else f"{oid}{depth}#"
+            key = f"{oid}{depth}{mark}"
             if key in clean:
                 still.append(key)
-                continue
-            known = kept.hits.get(key)
-            if known is not None:
+            elif (known := kept.hits.get(key)) is not None:
                 found[path] = hits[key] = known
-                continue
-            copies = same.setdefault(key, [])
-            copies.append(path)
-            if len(copies) == 1:
+            elif key in same:
+                same[key].append(path)
+            else:
+                same[key] = [path]
                 unread[path] = (key, depth)
         else:
             unread[path] = ("", depth)
@@ -564,10 +567,12 @@ def _scan(
         """What is in some files, as plain values: (number, size where it is unread, -1 or `_WIDE`, candidates)."""
         from bot.readers.javascript.candidates import candidates
 
-        number_of = {order[number]: number for number in numbers if _may_be_source(source, order[number])}
+        number_of = {order[number]: number for number in numbers}
+        if bare:
+            number_of = {path: n for path, n in number_of.items() if path not in bare or _may_be_source(source, path)}
         seen: list[tuple[int, int, list[tuple[str, int, int]]]] = []
         for path, data in source.read_many(number_of):
-            if not is_source(path, data or b""):
+            if path in bare and not is_source(path, data or b""):
                 continue
             if data is None or len(data) > SOURCE_MAX:
                 seen.append((number_of[path], -1 if data is None else len(data), []))
@@ -615,9 +620,7 @@ def is_source(path: str, data: bytes) -> bool:
 
 
 def _may_be_source(source: Source, path: str) -> bool:
-    """Whether a file is worth reading: where no suffix says so, its first bytes may."""
-    if path.endswith(SOURCE_SUFFIXES):
-        return True
+    """Whether a file without a suffix is worth reading: its first bytes may say so."""
     head = source.head(path, _FIRST_LINE)
     return head is None or _RUN_BY.match(head) is not None
 

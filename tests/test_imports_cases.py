@@ -430,6 +430,16 @@ def test_time_is_bounded(name: str) -> None:
         assert spent[1] < 0.3 + 20 * spent[0], (suffix, spent)
 
 
+def test_names_of_any_number_and_length() -> None:
+    long = "@acme/" + "x" * 5000
+    names = [f"@acme/platform-{number}" for number in range(3000)]
+    needles = Needles(scopes=(*(name.encode() for name in names), long.encode(), b"q"), escape=2)
+    source = (
+        f"import '{names[7]}'; require('{long}'); import 'q/x'; import '@acme/{'x' * 4000}'; import 'other'; f('q')"
+    )
+    assert [item.specifier for item in candidates(source.encode(), needles)] == [names[7], long, "q/x"]
+
+
 def test_a_name_in_any_scope() -> None:
     needles = Needles(scopes=(b"@*/todos", b"@acme/"))
     source = (

@@ -202,9 +202,11 @@ class Checkout:
                 else:
                     found[path] = data
                     size += len(data)
-            found_otherwise = dict(self._from_git(lacking)) if lacking else {}
-            for path in asked[begin:end]:
-                yield path, found.get(path) if path in found else found_otherwise.get(path)
+            if lacking:
+                otherwise = dict(self._from_git(lacking))
+                yield from [(path, found[path] if path in found else otherwise.get(path)) for path in asked[begin:end]]
+            else:
+                yield from found.items()
             begin = end
             self._converted = len(lacking) > 2 * len(found) + 16
         if begin < len(asked):

@@ -80,13 +80,15 @@ class _Hit(Enum):
     OPENED = 0  # a string began so many bytes before
     CLIMBS = 1  # the same, of a path that counts where it climbs far enough
     INSIDE = 2  # this is in a string, wherever it began
-    NAMED = 3  # so many bytes before, a scope ended
-    GLOB = 4
+    SCOPE = 3  # a string may have begun so many bytes before
+    NAMED = 4  # the same, or a scope ended there
+    GLOB = 5
 
 
 _UNUSUAL = re.compile(r"[\\%\t\r\n]")
 _ANY_SCOPE = b"@*/"
-_SCOPE_MAX = 216  # no npm name is longer
+_SCOPE_MAX = 216  # bytes; no npm name is longer
+_SHORT = 4
 # A file: URL without any slash is relative, and names nothing that a module could be.
 _ABSOLUTE = re.compile(
     r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:(?:(?:\.\.)?[/\\]|.*(?:/\.\.|%2[eE]|\\))", re.DOTALL
@@ -248,7 +250,7 @@ class _Plan(NamedTuple):
 @lru_cache(maxsize=64)
 def _plan(needles: Needles) -> _Plan:
     climbs = b"../" * (needles.escape - 1) + b".." if needles.escape > 0 else b"."
-    if b"" in needles.scopes:
+    if b"" in needles.scopes or _ANY_SCOPE in needles.scopes:
         return _Plan(None, (), climbs, False)
     return _Plan(*_search(needles.scopes, needles.escape >= 0), climbs, needles.escape == 0)
 
@@ -261,9 +263,10 @@ def _search(scopes: tuple[bytes, ...], paths: bool) -> tuple[Database, tuple[tup
     wanted = [(b"glob", _Hit.GLOB, 0)]
     for scope in scopes:
         plain = scope.removeprefix(_ANY_SCOPE)
-        wanted.append((_opened(_literally(plain)), _Hit.OPENED, len(plain)))
-        if plain != scope:
-            wanted.append((b"/" + _literally(plain), _Hit.NAMED, len(plain)))
+        text = plain[:_SCOPE_MAX]
+        # There may be thousands: plain text compiles at once. What is short would be found everywhere.
+        before = rb"[\"'`/]" if len(text) < _SHORT else b""
+        wanted.append((before + _literally(text), _Hit.SCOPE if plain == scope else _Hit.NAMED, len(text)))
     if paths:
         wanted += _PATHS
     database = Database()
@@ -295,11 +298,15 @@ def _find(data: bytes, plan: _Plan) -> tuple[set[int], bool]:
             inside.append(end)
         elif hit is _Hit.GLOB:
             glob = True
-        else:
+        elif end > back:
             at = end - back
-            sign = data.rfind(b"@", max(1, at - _SCOPE_MAX), at)
-            if sign > 0 and data[sign - 1] in _QUOTES:
-                quotes.add(sign - 1)
+            before = data[at - 1]
+            if before in _QUOTES:
+                quotes.add(at - 1)
+            elif hit is _Hit.NAMED and before == 0x2F:
+                sign = data.rfind(b"@", max(1, at - _SCOPE_MAX), at)
+                if sign > 0 and data[sign - 1] in _QUOTES:
+                    quotes.add(sign - 1)
     if inside:
         quotes.update(_openings(data, sorted(inside)))
     if plan.references and b"reference" in data:
