@@ -100,9 +100,8 @@ _CALLEE = re.compile(rb"(?:^|[^\w$])(?:" + "|".join(_CALLEES).encode() + rb")\Z"
 # `import.meta.glob`, whatever white space and comments stand around its dot.
 _GAP = rb"(?:[\s\x80-\xff]|/\*(?:[^*]|\*(?!/))*+\*/|(?://|<!--|-->)(?:[^\r\n\xe2]|\xe2(?!\x80[\xa8\xa9]))*+)*+"
 _GLOB = re.compile(rb"meta" + _GAP + rb"\??\." + _GAP + rb"glob")
-_USUAL = (b" from ", b" require(", b"=require(", b"import(")
 # What no import context ends with: white space may hide a comment, `*/` ends one.
-_NO_CONTEXT = frozenset(bytes((byte,)) for byte in range(0x21, 0x80) if chr(byte) not in "(=[,mt/")
+_NO_CONTEXT = frozenset(range(0x21, 0x80)) - frozenset(b"(=[,mt/")
 _NAME = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
 # What type arguments are made of, as far as they are easily read.
 _OF_TYPES = _NAME | frozenset(b" \t\r\n.,:;?|&[]{}")
@@ -260,7 +259,7 @@ def _search(scopes: tuple[bytes, ...], paths: bool) -> tuple[Database, tuple[tup
     """All that is looked for, as one search; it is the same at each depth, since it takes its time to compile."""
     from hyperscan import Database
 
-    wanted = [(b"glob", _Hit.GLOB, 0)]
+    wanted = [(b"glob(?:[^a]|$)", _Hit.GLOB, 0)]  # no global
     for scope in scopes:
         plain = scope.removeprefix(_ANY_SCOPE)
         text = plain[:_SCOPE_MAX]
@@ -327,7 +326,11 @@ def _find_escaped(data: bytes, quotes: set[int]) -> None:
             quote = data.rfind(sort, before + 2, at)  # what follows a backslash opens nothing
             if quote > 0:
                 last = data[quote - 1]
-                if (last if last != 0x20 else data[quote - 2]) in _ENDS_CONTEXT:
+                if last == 0x20:
+                    last = data[quote - 2]
+                elif last == 0x28 and data[quote - 2] in _OTHER:
+                    continue
+                if last in _ENDS_CONTEXT:
                     quotes.add(quote)
         before, at = at, data.find(b"\\", at + 1)
 
@@ -354,17 +357,15 @@ def in_context(data: bytes, quote: int, glob_at: int = 0) -> bool:
 
     ``glob_at`` is where the file first says ``meta.glob``: strings of an array after it may be patterns.
     """
-    if data.endswith(_USUAL, 0, quote):
-        return True
-    before = data[quote - 1 : quote]
-    if (data[quote - 2 : quote - 1] if before == b" " else before) in _NO_CONTEXT and quote > 1:
-        return False
-    if before == b"(" and data[quote - 2] in _NAME and quote > 1:  # a plain call, the usual case
-        return _is_callee(data, quote - 1)
-    code = _strip(data, quote)
-    last = data[code - 1] if code else 0
-    if last not in b"(/" and not _NEWLINE.search(data, code, quote):  # no comment, no call
-        return code > 0 and _is_context(data, code, glob_at)
+    if quote > 1:
+        code = quote if data[quote - 1] != 0x20 else quote - 1
+        last = data[code - 1]
+        if last in _NO_CONTEXT:
+            return False
+        if last in b"mt=,[":  # no comment, no call
+            return _is_context(data, code, glob_at)
+        if last == 0x28 and code > 1 and data[code - 2] in _NAME:  # a plain call, the usual case
+            return _is_callee(data, code - 1)
     # Where a comment begins cannot be told backwards, so every beginning is tried; after many it is yes.
     todo, seen = [(quote, False)], {quote}
     while todo:
