@@ -6,11 +6,14 @@ checked, or bad usage; 70 a bug of ours.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import importlib
 import io
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -100,7 +103,16 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Programs read UTF-8; a letter that a terminal cannot say is no bug.
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    _end(run(sys.argv[1:]))
+
+
+def _end(code: int) -> NoReturn:
+    """End the process as it stands: to take apart, object by object, what a large repository became takes a tenth of the time."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:

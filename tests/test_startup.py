@@ -70,17 +70,19 @@ class Start(NamedTuple):
 
 # Runs the console script itself. What an editable install's finder loads is the interpreter's here, as in a baseline run.
 _PROGRAM = """
-import sys
+import atexit, sys
 before = set(sys.modules)
 script, listing = sys.argv[1:3]
 sys.argv = [script, *sys.argv[3:]]
 with open(script) as file:
     text = file.read()
-try:
-    exec(compile(text, script, "exec"), {"__name__": "__main__"})
-finally:
+
+@atexit.register
+def list_modules():
     with open(listing, "w") as file:
         file.write("\\n".join(set(sys.modules) - before))
+
+exec(compile(text, script, "exec"), {"__name__": "__main__"})
 """
 
 

@@ -45,16 +45,19 @@ class Ending(NamedTuple):
 
 
 class Globs:
-    """Patterns, in their order. One that is too long covers nothing."""
+    """Patterns, in their order. One that is too long covers nothing. ``deepest`` is the most segments of a sized ending's path."""
 
-    __slots__ = ("_start", "_states")
+    __slots__ = ("_start", "_states", "deepest")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         rests: list[_Rest] = []
+        self.deepest = 0
         for index, pattern in enumerate(patterns):
             for number, text in enumerate(expand_braces(pattern if len(pattern) <= _MAX_PATTERN else "")):
                 segments = _segments(text)
                 if segments:
+                    if "**" not in segments:
+                        self.deepest = max(self.deepest, len(segments))
                     wild = _SPECIAL.search(segments[-1]) is not None
                     rests.append((segments, 0, Ending(index, number, "**" not in segments, wild)))
         self._states: dict[frozenset[_Step], _State] = {}

@@ -270,6 +270,8 @@ class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
         manifests = tree.with_pnpm_manifest if self.manager == "pnpm" else tree.with_manifest
         prefix = f"{self.directory}/" if self.directory else ""
         for directory in tree.directories:
+            if directory.count("/") >= rules.deepest:
+                continue
             if not directory or directory in manifests or directory in holders or not directory.startswith(prefix):
                 continue
             glob = rules.naming(directory)
@@ -318,6 +320,11 @@ class _Rules:
             if any(not ending.wild for ending in firsts.values()):
                 return True  # bun takes nothing away from what is named literally
         return bool(found) and self._wanted(directory)
+
+    @property
+    def deepest(self) -> int:
+        """How many segments a directory that a pattern names has at most."""
+        return self._positive.deepest
 
     def naming(self, directory: str) -> WorkspaceGlob | None:
         """The pattern that names a directory, literally or by a wildcard in its last segment."""

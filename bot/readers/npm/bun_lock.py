@@ -83,13 +83,16 @@ def _importer(directory: str, folder: str, value: object, packages: dict[str, ob
     return Importer(where, name, as_text(value.get("version")), tuple(dependencies), ("workspaces", folder))
 
 
+_NONE: dict[str, str] = {}
+
+
 def _entry(key: str, value: object, workspaces: dict[str, object]) -> LockEntry:
     if type(value) is not list or not value or type(value[0]) is not str:
         raise ReadError("malformed", f"bun.lock: the entry {key[:200]!r} is no tuple that begins with name@version")
     ident = value[0]
     at = ident.find("@", 1)
     name, resolution = (ident[:at], ident[at + 1 :]) if at > 0 else (ident, "")
-    local = _last_name(key)
+    local = _last_name(key) if "/" in key else key
     info: object = None
     version: str | None = None
     resolved: str | None = resolution
@@ -123,10 +126,13 @@ def _entry(key: str, value: object, workspaces: dict[str, object]) -> LockEntry:
         info = value[1] if len(value) > 1 else None
         integrity = _digest(value, 2)
     facts = info if type(info) is dict else {}
-    dependencies = strings(facts.get("dependencies"))
-    optional = strings(facts.get("optionalDependencies"))
-    if optional:
-        dependencies = {**dependencies, **optional}
+    dependencies = peers = _NONE
+    if facts:
+        dependencies = strings(facts.get("dependencies"))
+        optional = strings(facts.get("optionalDependencies"))
+        if optional:
+            dependencies = {**dependencies, **optional}
+        peers = strings(facts.get("peerDependencies"))
     return LockEntry(
         key,
         name,
@@ -140,7 +146,7 @@ def _entry(key: str, value: object, workspaces: dict[str, object]) -> LockEntry:
         ("packages", key),
         False,
         facts.get("bundled") is True,
-        strings(facts.get("peerDependencies")),
+        peers,
     )
 
 
