@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
@@ -36,7 +35,7 @@ from bot.model import (
 from bot.names import PackageName, matches_any
 from bot.policy import Policy, Waiver
 from bot.repo import Repo
-from bot.rule import AskBaselineUse, AskParsed, AskWaiverUse, BaselineUse, Key, Known, Rule, Unknown, WaiverUse
+from bot.rule import AskBaselineUse, AskWaiverUse, BaselineUse, Key, Known, Rule, Unknown, WaiverUse
 from bot.text import Private, Public, fill, redact
 
 if TYPE_CHECKING:
@@ -56,8 +55,6 @@ __all__ = [
 ]
 
 Fetch = Callable[[Sequence[Key]], Mapping[Key, object]]
-# Parses files, and does something else meanwhile.
-Parse = Callable[[Sequence[AskParsed], Callable[[], None]], Mapping[AskParsed, object]]
 
 T = TypeVar("T")
 
@@ -85,13 +82,11 @@ def judge_all(
     fetch: Fetch,
     unread: Sequence[NotChecked] = (),
     baseline: Baseline | None = None,
-    parse: Parse | None = None,
 ) -> Judged:
     """Judge a repository by every rule that policy leaves on.
 
     A rule that asks for what is not there is judged again when it is, in at most four rounds; what is still
     open then is `Unknown`. ``unread`` is what loading could not read, ``baseline`` the repository's own where it counts.
-    ``parse`` is for files that many rules need not wait for; ``fetch`` gets whatever else is asked for.
     """
     not_run = [NotRun(rule=r.id, reason="off by policy") for r in rules if policy.severity(r.id, r.severity) is None]
     active = [rule for rule in rules if policy.severity(rule.id, rule.severity) is not None]
@@ -99,12 +94,11 @@ def judge_all(
     verdicts: dict[str, Verdict] = {}
     crashed = False
 
-    asked: dict[Key, None] = {}
-    again: list[Rule] = []
-
-    def judge(some: Sequence[Rule]) -> None:
-        nonlocal crashed
-        for rule in some:
+    todo = active
+    for round_number in range(_ROUNDS + 2):
+        asked: dict[Key, None] = {}
+        again: list[Rule] = []
+        for rule in todo:
             known = Known(facts)
             try:
                 verdicts[rule.id] = rule.judge(repo, policy, known)
@@ -117,25 +111,13 @@ def judge_all(
             if known.asked:
                 asked.update(known.asked)
                 again.append(rule)
-
-    todo = active
-    for round_number in range(_ROUNDS + 2):
-        asked, again = {}, []
-        rest = [rule for rule in todo if not rule.parses]
-        judge([rule for rule in todo if rule.parses])
-        files = [key for key in asked if isinstance(key, AskParsed)]
-        if files and rest and parse is not None and round_number < _ROUNDS:
-            facts.update(parse(files, partial(judge, rest)))
-        else:
-            judge(rest)
         if not asked:
             break
         outside: list[Key] = [key for key in asked if not isinstance(key, AskWaiverUse | AskBaselineUse)]
         if outside:
-            lacking = [key for key in outside if key not in facts]
-            answers: Mapping[Key, object] = fetch(lacking) if lacking and round_number < _ROUNDS else {}
+            answers: Mapping[Key, object] = fetch(outside) if round_number < _ROUNDS else {}
             nothing = Unknown(reason="not-answered", detail="nothing answered this question")
-            for key in lacking:
+            for key in outside:
                 facts[key] = answers.get(key, nothing)
         else:
             # Only the uses of waivers and of the baseline are left: everything else has been judged.

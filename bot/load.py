@@ -61,7 +61,6 @@ _RUN_BY = re.compile(rb"#!(?=[^\r\n]*\b(?:node|nodejs|bun|deno|tsx|ts-node|zx)\b
 _FIRST_LINE = 128
 SOURCE_MAX = 20 * 1024 * 1024
 _DOCUMENT_PART = 64  # manifests that a process reads in one go
-_PARSED_PART = 4  # files that a process parses in one go
 _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
@@ -645,12 +644,11 @@ def _needles_of(scopes: tuple[bytes, ...], depths: set[int]) -> dict[int, Needle
 
 
 def parse_many(
-    source: Source, paths: Sequence[str], cache: FactCache, meanwhile: Callable[[], None] | None = None
+    source: Source, paths: Sequence[str], cache: FactCache
 ) -> Iterator[tuple[str, ParsedImports | ReadError]]:
-    """Source files as a parser sees them, in no order, from the cache where it has them.
+    """Source files as a parser sees them, in no order, from the cache where it has them. The largest had better come first.
 
-    A `ReadError` stands for what cannot be read; its reason may be ``missing-object`` too. ``meanwhile`` is what this process
-    does while others have begun.
+    A `ReadError` stands for what cannot be read; its reason may be ``missing-object`` too.
     """
     from bot.readers.javascript.imports import ParsedImports
 
@@ -677,7 +675,7 @@ def parse_many(
         return marshal.dumps([(path, *_parsed(path, data)) for path, data in source.read_many(paths)])
 
     fresh: list[tuple[bytes, bytes]] = []
-    for answer in in_parts(parse, left, _PARSED_PART, meanwhile):
+    for answer in in_parts(parse, left, 1):
         for path, trouble, imports, broken in marshal.loads(answer):  # noqa: S302  (what `parse` said)
             if trouble is not None:
                 yield path, ReadError(*trouble)

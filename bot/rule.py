@@ -364,12 +364,10 @@ class Described(Protocol):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule: a value. ``judge`` is pure and is called again whenever something it asked for arrived. One that ``parses``
-    may ask for many parsed files: it is judged before the others, which are judged while these are parsed."""
+    """One rule: a value. ``judge`` is pure and is called again whenever something it asked for arrived."""
 
     id: str
     summary: str
     side: RuleSide
     severity: Severity
     judge: Callable[[Repo, Policy, Known], Verdict]
-    parses: bool = False

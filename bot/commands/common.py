@@ -8,7 +8,6 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -21,6 +20,7 @@ from bot.baseline import read as read_baseline
 from bot.engine import Fetch, Judged, Places, Renderer, fingerprint, judge_all, located
 from bot.errors import ReadError, RingfenceError
 from bot.factcache import FactCache, cache_directory
+from bot.facts.module import SourceFile
 from bot.lastrun import LastRun
 from bot.load import Loaded, load, parse_many
 from bot.model import Again, Finding, NotChecked, NotRun, Report, Severity, Summary
@@ -544,7 +544,7 @@ def judge(
     documents += [str(sorted(policy.leaving)).encode()]
     documents += [repr((opened.baseline, opened.unread)).encode(errors="surrogateescape")]
     last = LastRun(cache, source, policy, rules, [*documents, *(p.encode() for p in options.open_patterns)])
-    fetch = outside.fetcher(source, change=change)
+    fetch = outside.fetcher(source, {}, change=change)
     # Who approves what is nothing to remember.
     recalled = last.recall(fetch, outside.closed) if options.pull is None else None
     if recalled is not None:
@@ -576,15 +576,8 @@ def judge_anew(
     loaded = load(source, policy, cache, progress)
     outside.watch(loaded.repo)
     unread = (*loaded.not_checked, *opened.unread)
-    judged = judge_all(
-        rules,
-        loaded.repo,
-        policy,
-        outside.fetcher(source, change=change),
-        unread,
-        opened.baseline,
-        partial(outside.parse, source),
-    )
+    fetch = outside.fetcher(source, loaded.repo.sources, change=change)
+    judged = judge_all(rules, loaded.repo, policy, fetch, unread, opened.baseline)
     return Judgement(
         judged=judged,
         files=loaded.repo.files,
@@ -689,14 +682,17 @@ class Outside:
         """The engine's ``fetch`` where there is no source: what registries alone know."""
         return self._ask([key for key in keys if isinstance(key, AskVersion | AskPackage | AskPublished | AskLatest)])
 
-    def fetcher(self, source: Source, *, change: bool = True) -> Fetch:
-        """The engine's ``fetch`` for one source; a base is no ``change``."""
+    def fetcher(self, source: Source, scanned: Mapping[str, SourceFile], *, change: bool = True) -> Fetch:
+        """The engine's ``fetch`` for one source, of which ``scanned`` is known; a base is no ``change``."""
 
         def fetch(keys: Sequence[Key]) -> Mapping[Key, object]:
             answers: dict[Key, object] = {}
             files = [key for key in keys if isinstance(key, AskParsed)]
             if files:
-                answers.update(self.parse(source, files))
+                # The last candidate says how large a file is at least: what takes long is to be begun first.
+                sizes = {path: file.imports[-1].end for path, file in scanned.items() if file.imports}
+                files.sort(key=lambda key: (-sizes.get(key.path, 0), key.path))
+                answers.update(self._parse(source, files))
             answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
             gate = [key for key in keys if isinstance(key, AskChanged | AskWorkflows | AskApproval)]
             if gate and change and self._options.pull is not None:
@@ -710,12 +706,9 @@ class Outside:
 
         return fetch
 
-    def parse(
-        self, source: Source, keys: Sequence[AskParsed], meanwhile: Callable[[], None] | None = None
-    ) -> Mapping[AskParsed, object]:
-        """Parse files, and do something else meanwhile."""
-        answers: dict[AskParsed, object] = {}
-        for done, (path, found) in enumerate(parse_many(source, [key.path for key in keys], self._facts, meanwhile)):
+    def _parse(self, source: Source, keys: Sequence[AskParsed]) -> Mapping[Key, object]:
+        answers: dict[Key, object] = {}
+        for done, (path, found) in enumerate(parse_many(source, [key.path for key in keys], self._facts)):
             self._progress("parsing", done, len(keys))
             if isinstance(found, ReadError):
                 answers[AskParsed(path)] = Unknown(reason=found.reason, detail=found.detail)

@@ -159,5 +159,4 @@ RULE = Rule(
     side=RuleSide.BOTH,
     severity=Severity.ERROR,
     judge=judge,
-    parses=True,
 )

@@ -234,5 +234,4 @@ RULE = Rule(
     side=RuleSide.BOTH,
     severity=Severity.ERROR,
     judge=judge,
-    parses=True,
 )
