@@ -419,15 +419,18 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 def test_time_is_bounded(name: str) -> None:
     """Eight times as much takes nowhere near 64 times as long."""
     make = HOSTILE[name]
+
+    def spent(suffix: str, size: int) -> float:
+        data = make(size)
+        start = time.process_time()
+        candidates(data, ACME)
+        parse_imports("a" + suffix, data)
+        return time.process_time() - start
+
     for suffix in (".ts", ".js", ".vue", ".astro"):
-        spent = []
-        for size in (2_000, 16_000):
-            data = make(size)
-            start = time.process_time()
-            candidates(data, ACME)
-            parse_imports("a" + suffix, data)
-            spent.append(time.process_time() - start)
-        assert spent[1] < 0.3 + 20 * spent[0], (suffix, spent)
+        # What else happens in this process now and then (a look for garbage) does so once.
+        small, large = (min(spent(suffix, size) for _ in range(3)) for size in (2_000, 16_000))
+        assert large < 0.3 + 20 * small, (suffix, small, large)
 
 
 def test_names_of_any_number_and_length() -> None:

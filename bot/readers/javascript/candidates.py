@@ -1,6 +1,6 @@
 """The cheap filter in front of the parser: specifiers of a source file that may matter, and never one too few.
 
-A file without any needle costs a few `bytes.find`. Around each hit the filter looks back for an import context
+A file without any needle costs one search for all of them at once. Around each hit the filter looks back for an import context
 (``from``, ``import``, ``require(``, ``jest.mock(`` ...); hits in comments and strings are reported too, since a
 parser confirms later. What is over-approximated is the syntax only: the specifier is decoded and held to the needles.
 
