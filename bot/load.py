@@ -537,8 +537,11 @@ def _scan(
     unread: dict[str, tuple[str, int]] = {}
     same: dict[str, list[str]] = {}  # of files with the same bytes only the first is read
     bare: set[str] = set()  # without a suffix that says what they are
+    folder, depth = "", depth_of("")
     for path, oid, _, _ in files:
-        depth = depth_of(path)
+        here = path.rpartition("/")[0]
+        if here != folder:  # what lies in one folder mostly comes in one go
+            folder, depth = here, depth_of(path)
         mark = ""
         if not path.endswith(SOURCE_SUFFIXES):
             bare.add(path)

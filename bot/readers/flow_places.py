@@ -100,9 +100,12 @@ def scan(data: bytes, start: int, dialect: Dialect) -> Container | None:
         if awaits_value:
             items.append(Item(*inner(data, begin, end), begin, end))
         else:
-            members[_text(data, *found.span("key"))] = Item(*inner(data, *found.span("key")), begin, end)
+            first, last = found.span("key")
+            name = data[first + 1 : last - 1]
+            text = _text(data, first, last) if b"\\" in name else name.decode("utf-8", "surrogateescape")
+            members[text] = Item(first + 1, last - 1, begin, end)
         at = found.end()
-        if found["next"] != b",":
+        if data[at - 1] != 0x2C:  # a comma
             return Container(None, items, at) if awaits_value else Container(members, None, at)
     while (found := dialect.token.match(data, at)) is not None:
         at = found.end()

@@ -388,8 +388,6 @@ def _reason(legal: Legal) -> str:
 
 def _offered(surface: _Surface, subpath: str, usage: Usage) -> list[str]:
     """The subpaths that a stranger may use in the same way: the main entry, then those whose names are nearest."""
-    from difflib import SequenceMatcher
-
     exports = surface.manifest.get("exports")
     if not isinstance(exports, Mapping) or not any(key.startswith(".") for key in exports):
         return ["."] if exports else []
@@ -402,13 +400,18 @@ def _offered(surface: _Surface, subpath: str, usage: Usage) -> list[str]:
             and key.startswith(".")
             and legal_subpath(surface.manifest, key, files=None, usage=usage).legal
         ]
-    wanted = SequenceMatcher(b=subpath)
+    wanted = _pairs(subpath)
 
     def likeness(key: str) -> tuple[bool, float]:
-        wanted.set_seq1(key)
-        return key == ".", wanted.ratio()
+        pairs = _pairs(key)
+        return key == ".", len(pairs & wanted) / (len(pairs) + len(wanted))
 
     return sorted(legal, key=likeness, reverse=True)
+
+
+def _pairs(text: str) -> set[str]:
+    """Letters with their neighbours: two names are as alike as they share these (Dice's coefficient)."""
+    return {text[index : index + 2] for index in range(len(text))}
 
 
 RULE = Rule(
