@@ -195,7 +195,10 @@ class AuditHead(msgspec.Struct, frozen=True, kw_only=True):
             "audited or not checked, else `pass`."
         ),
     ]
-    assumed: Annotated[tuple[str, ...], Meta(description="What was assumed for want of a policy file.")] = ()
+    assumed: Annotated[
+        tuple[str, ...],
+        Meta(description="What was assumed for want of a policy file, and what of a policy has no effect."),
+    ] = ()
     notes: Annotated[tuple[str, ...], Meta(description="What is worth knowing about this run.")] = ()
     summary: AuditSummary
     baseline: BaselineTrend = BaselineTrend()

@@ -337,7 +337,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     base: Annotated[str, Meta(description="What the change is held against, as given; empty without one.")] = ""
     mode: Literal["enforce", "observe"]
     verdict: Literal["pass", "fail", "incomplete"]
-    assumed: Annotated[tuple[str, ...], Meta(description="What was assumed for want of a policy file.")] = ()
+    assumed: Annotated[
+        tuple[str, ...],
+        Meta(description="What was assumed for want of a policy file, and what of a policy has no effect."),
+    ] = ()
     again: Annotated[Again, Meta(description="Arguments with which `ringfence explain` and `fix` find the same.")] = (
         Again()
     )

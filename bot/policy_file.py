@@ -156,7 +156,7 @@ def _assumed(patterns: tuple[str, ...]) -> tuple[str, ...]:
     names = [printable(pattern) for pattern in patterns]
     said = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     return (
-        f"{said} {'is' if len(names) == 1 else 'are'} open, everything else is private",
+        f"for want of a policy {said} {'is' if len(names) == 1 else 'are'} open, everything else is private",
         "open packages are pinned to one exact version",
         "a subpath of a package without an exports map is a warning",
         "no naming scheme is set",

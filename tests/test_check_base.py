@@ -204,6 +204,8 @@ def test_the_policy_is_that_of_the_bases_tip(shop: Repository, registry: Loopbac
     done = check(shop, "--base", "main")
     assert done.code == 0
     assert [f["severity"] for f in done.report["findings"]] == ["warning"]
+    assert done.report["assumed"] == ["ringfence.toml differs from the base's, which is in force until this is merged"]
+    assert check(shop, "--base", "HEAD~1").report["assumed"] == []
     # A broken file in head does not matter to the gate either.
     shop.commit({"ringfence.toml": "broken"})
     assert check(shop, "--base", "main").code == 0

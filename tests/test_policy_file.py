@@ -501,7 +501,7 @@ def test_open_patterns_make_a_policy_and_say_what_it_assumes() -> None:
     assert policy.tables == PolicyTables(open=policy.tables.open)
     assert policy.tables.open.packages == ("@acme/*", "pypi:acme-*")
     assert policy.assumed == (
-        "@acme/* and pypi:acme-* are open, everything else is private",
+        "for want of a policy @acme/* and pypi:acme-* are open, everything else is private",
         "open packages are pinned to one exact version",
         "a subpath of a package without an exports map is a warning",
         "no naming scheme is set",

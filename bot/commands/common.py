@@ -186,7 +186,7 @@ def open_repo(options: Options, rules: Sequence[Rule], source: Source | None = N
     policy, documents = policy_documents(options, own, source.identity, rules, vouched=vouched, folder=source.label)
     requested: tuple[str, ...] = ()
     if (options.trusted or options.base) is not None:
-        policy, requested = _with_changed_waivers(source, policy)
+        policy, requested = _with_changed_waivers(source, policy, own)
     baseline, unread, notes = baseline_of(options, source, policy)
     if not policy.overlay and not options.unread and "no-overlay" in policy.tables.not_checked.allow:
         unread += (no_overlay("it is not given here"),)  # who allows that has one
@@ -302,14 +302,17 @@ def baseline_of(
     return None, (problem,), ()
 
 
-def _with_changed_waivers(source: Source, policy: Policy) -> tuple[Policy, tuple[str, ...]]:
+def _with_changed_waivers(
+    source: Source, policy: Policy, own: tuple[str, bytes] | None
+) -> tuple[Policy, tuple[str, ...]]:
     """The policy with what a change does to waivers, and a sentence for each that it brings: these are requests, without
-    effect until they are merged; those that it takes away count to the last."""
+    effect until they are merged; those that it takes away count to the last. That the file in force (``own``) says something
+    else besides is said."""
     try:
-        tables = tomllib.loads(source.read(POLICY_FILE).decode("utf-8-sig"))
-    except (MissingObjectError, TooLargeError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        tables = _tables(source.read(POLICY_FILE))
+    except (MissingObjectError, TooLargeError, ValueError):
         return policy, ()
-    waivers = tables.get("waiver", ())
+    waivers = tables.pop("waiver", ())
     said = [msgspec.convert(w, Waiver) for w in waivers if _is_waiver(w)] if isinstance(waivers, list) else []
     requests = tuple(
         f"a waiver for {waiver.rule} ({waiver.path or waiver.package or 'everything'}) is requested: it has no effect until it is merged"
@@ -323,7 +326,15 @@ def _with_changed_waivers(source: Source, policy: Policy) -> tuple[Policy, tuple
         and f"waiver.{index}" in policy.places
         and policy.places[f"waiver.{index}"].path == POLICY_FILE
     )
-    return msgspec.structs.replace(policy, notes=policy.notes + requests, leaving=leaving), requests
+    changed: tuple[str, ...] = ()
+    if own is not None and tables != {key: value for key, value in _tables(own[1]).items() if key != "waiver"}:
+        changed = (f"{POLICY_FILE} differs from the base's, which is in force until this is merged",)
+    return msgspec.structs.replace(policy, notes=policy.notes + changed + requests, leaving=leaving), requests
+
+
+def _tables(data: bytes) -> dict[str, Any]:
+    """A policy file's tables. Raises `ValueError`."""
+    return tomllib.loads(data.decode("utf-8-sig"))
 
 
 def _is_waiver(value: object) -> bool:

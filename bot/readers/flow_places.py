@@ -100,10 +100,10 @@ def scan(data: bytes, start: int, dialect: Dialect) -> Container | None:
         if awaits_value:
             items.append(Item(*inner(data, begin, end), begin, end))
         else:
-            first, last = found.span("key")
-            name = data[first + 1 : last - 1]
-            text = _text(data, first, last) if b"\\" in name else name.decode("utf-8", "surrogateescape")
-            members[text] = Item(first + 1, last - 1, begin, end)
+            opened, closed = found.span("key")
+            name = data[opened + 1 : closed - 1]
+            text = _text(data, opened, closed) if b"\\" in name else name.decode("utf-8", "surrogateescape")
+            members[text] = Item(opened + 1, closed - 1, begin, end)
         at = found.end()
         if data[at - 1] != 0x2C:  # a comma
             return Container(None, items, at) if awaits_value else Container(members, None, at)

@@ -109,7 +109,7 @@ def _rules(head: AuditHead) -> Iterator[str]:
 
 
 def _footnotes(head: AuditHead) -> Iterator[str]:
-    notes = [*head.notes, *(f"assumed, for want of a policy: {text}" for text in head.assumed)]
+    notes = [*head.notes, *(f"policy: {text}" for text in head.assumed)]
     if head.not_checked:
         reasons = ", ".join(sorted({problem.reason for problem in head.not_checked}))
         notes.append(f"{len(head.not_checked):,} not checked across repositories: {reasons}")

@@ -274,7 +274,7 @@ class _Face:
     def footnotes(self, verbose: bool) -> list[str]:
         head, out = self._head, list[str]()
         if head.assumed:
-            out += self._note("assumed, for want of a policy: " + "; ".join(map(printable, head.assumed)))
+            out += self._note("policy: " + "; ".join(map(printable, head.assumed)))
         for note in head.notes:
             out += self._note(printable(note))
         if head.not_run:

@@ -184,7 +184,7 @@ def _next(report: Report) -> list[str]:
 
 
 def _footnotes(report: Report, context: Context) -> list[str]:
-    out = [f"Assumed: {text}" for text in report.assumed if text not in context.requested]
+    out = [f"Policy: {text}" for text in report.assumed if text not in context.requested]
     reasons: dict[str, list[str]] = {}
     for item in report.not_run:
         reasons.setdefault(item.reason, []).append(item.rule)

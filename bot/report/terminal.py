@@ -264,7 +264,7 @@ class _Face:
     def footnotes(self) -> list[str]:
         report, out = self._report, list[str]()
         if report.assumed:
-            out += self._note("assumed, for want of a policy: " + "; ".join(map(printable, report.assumed)))
+            out += self._note("policy: " + "; ".join(map(printable, report.assumed)))
         if report.not_run:
             reasons: dict[str, list[str]] = {}
             for item in report.not_run:
