@@ -433,6 +433,25 @@ def test_time_is_bounded(name: str) -> None:
         assert large < 0.3 + 20 * small, (suffix, small, large)
 
 
+@pytest.mark.parametrize(
+    ("call", "may_import"),
+    [
+        ("client.get<{ page: Page[] }>('/x')", False),
+        ("client.get<Map<string, number>>\n  ('/x')", False),
+        ("a<div>('/x')", False),
+        ("if (a > b) ('/x')", False),
+        ("require<T>('/x')", True),
+        ("vi.importActual<{ a: B<C> }>('/x')", True),
+        ("vi.importActual<typeof import('./y')>('/x')", True),
+        ("jest.requireActual/* why */<T>('/x')", True),
+        ("get<() => void>('/x')", True),  # not easily read: the parser says
+    ],
+)
+def test_calls_with_type_arguments(call: str, may_import: bool) -> None:
+    found = [item.specifier for item in candidates(call.encode(), Needles(escape=2))]
+    assert found == (["/x"] if may_import else [])
+
+
 def test_names_of_any_number_and_length() -> None:
     long = "@acme/" + "x" * 5000
     names = [f"@acme/platform-{number}" for number in range(3000)]
