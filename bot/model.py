@@ -282,6 +282,11 @@ class Again(msgspec.Struct, frozen=True):
 
     explain: str = ""
     fix: str | None = ""
+    check: str = ""
+
+    def check_command(self) -> str:
+        """How to see the findings."""
+        return " ".join(filter(None, ("ringfence check", self.check)))
 
     def explain_command(self, what: str) -> str:
         """How to have a finding explained."""
@@ -341,9 +346,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="What was assumed for want of a policy file, and what of a policy has no effect."),
     ] = ()
-    again: Annotated[Again, Meta(description="Arguments with which `ringfence explain` and `fix` find the same.")] = (
-        Again()
-    )
+    again: Annotated[
+        Again, Meta(description="Arguments with which `ringfence check`, `explain` and `fix` find the same.")
+    ] = Again()
     findings: tuple[Finding, ...] = ()
     not_checked: Annotated[
         tuple[NotChecked, ...],

@@ -157,6 +157,7 @@ def _assumed(patterns: tuple[str, ...]) -> tuple[str, ...]:
     said = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     return (
         f"for want of a policy {said} {'is' if len(names) == 1 else 'are'} open, everything else is private",
+        "no package is private by name: an open one that uses it is found only inside a workspace",
         "open packages are pinned to one exact version",
         "a subpath of a package without an exports map is a warning",
         "no naming scheme is set",

@@ -168,11 +168,22 @@ def test_a_repository_begins_today(shop: Repository) -> None:
     assert rules_of(done.report, introduced=True) == []
     said = ringfence("check", shop.path).out
     assert "3 findings of the baseline do not decide; --all shows them" in said
+    assert "PASS nothing found that decides" in said
     assert "src/a.js" not in said
     assert "(in the baseline)" in ringfence("check", shop.path, "--all").out
     # A second write changes nothing.
     assert not baseline(shop)["changed"]
     assert shop.git("status", "--porcelain") == ""
+
+
+def test_what_another_policy_does_not_find_is_not_mended(shop: Repository) -> None:
+    baseline(shop)
+    shop.git("rm", "-q", "--cached", "ringfence.toml")
+    (shop.path / "ringfence.toml").unlink()
+    done = ringfence("check", shop.path, "--open", "@other/*", "--json")
+    report = json.loads(done.out)
+    assert "stale-baseline" in {item["rule"] for item in report["not_run"]}
+    assert not [f for f in report["findings"] if f["rule"] == "stale-baseline"]
 
 
 def test_a_new_one_decides_and_is_not_added(shop: Repository) -> None:

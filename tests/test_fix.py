@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -482,3 +484,46 @@ def test_a_catalog_line_is_changed_where_it_stands(registry: LoopbackRegistry, t
     assert shop.read("package.json") == manifest
     assert tool([*PNPM, "install", "--lockfile-only"], shop.path, tmp_path, registry).returncode == 0
     assert check(shop).report["findings"] == []
+
+
+# -- what is suggested -----------------------------------------------------------------------------
+
+
+def test_every_command_that_is_suggested_works_as_it_is_printed(
+    floating: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another folder, with the policy given by name."""
+    monkeypatch.chdir(tmp_path)
+    organisation = tmp_path / "the policy.toml"
+    organisation.write_bytes(floating.read("ringfence.toml"))
+    floating.commit({"src/other.js": 'import { x } from "@acme/core/src/other.js"\n'})
+    floating.git("rm", "-q", "ringfence.toml")
+    where = ("shop", "--policy", "the policy.toml")
+
+    def suggested(*arguments: str) -> set[str]:
+        done = ringfence(*arguments)
+        text = " ".join((done.out + done.err).split()).replace("│", "")
+        stop = r"(?=[`\";)]| shows| mends| src/| 1\.| \+|, when| The edits|$| FAIL| why|\\)"
+        return {found.strip() for found in re.findall(r"(?:ringfence) (?:check|fix|explain) .*?" + stop, text)}
+
+    findings = json.loads(ringfence("check", *where, "--json").out)["findings"]
+    assert len(findings) == 3
+    commands: set[str] = set()
+    for finding in findings:
+        mark = finding["fingerprint"]
+        commands |= suggested("explain", mark, "--path", *where)
+        commands |= {
+            f["next"] for f in json.loads(ringfence("explain", mark, "--path", *where, "--json").out)["findings"]
+        }
+    commands |= suggested("check", *where, "--format", "markdown") | suggested("fix", *where, "--dry-run")
+    commands |= suggested("fix", *where, "--only", "deadbeefdeadbeef")
+    commands = {
+        command for command in commands if command.startswith("ringfence ") and "explain deep-import" not in command
+    }
+    assert {command.split()[1] for command in commands} == {"check", "explain", "fix"}
+    for command in sorted(commands):
+        arguments = shlex.split(command)[1:]
+        if arguments == ["explain", "floating-pin"]:
+            continue
+        done = ringfence(*arguments)
+        assert done.code == (1 if arguments[0] == "check" else 0), (command, done.err)

@@ -502,6 +502,7 @@ def test_open_patterns_make_a_policy_and_say_what_it_assumes() -> None:
     assert policy.tables.open.packages == ("@acme/*", "pypi:acme-*")
     assert policy.assumed == (
         "for want of a policy @acme/* and pypi:acme-* are open, everything else is private",
+        "no package is private by name: an open one that uses it is found only inside a workspace",
         "open packages are pinned to one exact version",
         "a subpath of a package without an exports map is a warning",
         "no naming scheme is set",

@@ -235,7 +235,8 @@ def test_clean_is_collapsed_and_says_what_it_mends() -> None:
     lines = said.splitlines()
     assert lines[0] == marker()
     assert (
-        lines[1] == "<details><summary>Ringfence: pass, nothing found, 3 findings mended, 1 waiver requested</summary>"
+        lines[1]
+        == "<details><summary>Ringfence: pass, nothing found that decides, 3 findings mended, 1 waiver requested</summary>"
     )
     assert lines[-1] == "</details>"
     assert "This change mends 3 findings." in said

@@ -71,6 +71,7 @@ def write(
     from bot.baseline import BASELINE_FILE, Baseline, written
     from bot.baseline import write as as_bytes
     from bot.commands import common
+    from bot.commands.check import again_of
     from bot.commands.writing import replace
     from bot.rule import AskBaselineUse, BaselineUse
     from bot.rules import ALL
@@ -131,22 +132,25 @@ def write(
         }
         click.echo(json.dumps(said, indent=2))
     else:
-        _say(target, after.baseline.size, after.added, after.taken_out, after.not_added, changed, dry_run)
+        _say(target, after.baseline.size, after.added, after.taken_out, changed, dry_run)
+        if after.not_added:
+            see = again_of(path, policy, open_patterns, None, None).check_command()
+            what = (
+                "1 finding is not in it: mend it"
+                if after.not_added == 1
+                else f"{after.not_added:,} findings are not in it: mend them"
+            )
+            click.echo(f"  {what} (`{see}` shows which), or add with --grow --reason TEXT.")
+        elif changed and not dry_run:
+            click.echo("  Commit it.")
     for problem in run.report.not_checked:
         click.echo(printable(f"not checked: {problem.subject}: {problem.detail}"), err=True)
     return 70 if run.crashed else 0
 
 
-def _say(target: Path, size: int, added: int, taken_out: int, not_added: int, changed: bool, dry_run: bool) -> None:
+def _say(target: Path, size: int, added: int, taken_out: int, changed: bool, dry_run: bool) -> None:
     wrote = ("would write" if dry_run else "wrote") if changed else "nothing to do:"
     click.echo(f"{wrote} {target.name}: {size:,} in it, {added:,} added, {taken_out:,} taken out")
-    if not_added:
-        is_not = "finding is" if not_added == 1 else "findings are"
-        click.echo(
-            f"  {not_added:,} {is_not} not in it: mend them (`ringfence check` shows them), or add them with --grow --reason TEXT."
-        )
-    elif changed and not dry_run:
-        click.echo("  Commit it.")
 
 
 @baseline.command(

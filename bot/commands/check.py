@@ -154,6 +154,7 @@ def again_of(
     return Again(
         explain=join([*([] if here else ["--path", str(path)]), *shared, *commits]),
         fix=None if revision else join([*([] if here else [str(path)]), *shared]),
+        check=join([*([] if here else [str(path)]), *shared, *commits]),
     )
 
 

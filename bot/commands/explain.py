@@ -13,7 +13,7 @@ import click
 
 from bot.errors import RingfenceError
 from bot.fleet import FleetRule
-from bot.model import Finding, Location, Report
+from bot.model import Again, Finding, Location, Report
 from bot.rule import Described, Rule
 
 __all__ = ["Explained", "explain", "explain_finding", "explain_rule", "look_up"]
@@ -62,7 +62,10 @@ def explain(
     A finding is explained by checking PATH again: message, source line, every fact that made it so with its
     place, the remedy, and the edits that would mend it.
     """
+    from bot.commands.check import again_of
     from bot.rules import ALL, LISTED
+
+    again = again_of(path, policy, open_patterns, revision, base)
 
     def check() -> Report:
         from bot.commands import common
@@ -77,6 +80,7 @@ def explain(
             offline=offline,
             public=bool(os.environ.get("CI")) if public is None else public,
             progress=sys.stderr.isatty(),
+            again=again,
         )
         return common.check(options, ALL).report
 
@@ -102,7 +106,7 @@ def explain(
 
         _json({"findings": [with_next(finding) for finding in found]})
     else:
-        click.echo(explain_finding(found, LISTED, colour=colour, width=width), nl=False, color=colour)
+        click.echo(explain_finding(found, LISTED, colour=colour, width=width, again=again), nl=False, color=colour)
 
 
 def look_up(target: str, rules: Sequence[Rule | FleetRule], check: Callable[[], Report]) -> Explained:
@@ -164,15 +168,22 @@ def explain_rule(rule: Described, *, colour: bool, width: int) -> str:
     return plain(page(rule), width=width, style=style) + "\n" + paint(facts, dim=True) + "\n"
 
 
-def explain_finding(findings: Sequence[Finding], rules: Sequence[Described], *, colour: bool, width: int) -> str:
+def explain_finding(
+    findings: Sequence[Finding],
+    rules: Sequence[Described],
+    *,
+    colour: bool,
+    width: int,
+    again: Again = Again(),  # noqa: B008  (it is frozen)
+) -> str:
     """Findings of one fingerprint, each with its chain of evidence, its remedy and its edits as a diff."""
     from bot.report.words import guarded
 
-    parts = [_finding(finding, rules, colour, width) for finding in findings]
+    parts = [_finding(finding, rules, colour, width, again) for finding in findings]
     return guarded("\n\n".join("\n".join(part) for part in parts)) + "\n"
 
 
-def _finding(finding: Finding, rules: Sequence[Described], colour: bool, width: int) -> list[str]:
+def _finding(finding: Finding, rules: Sequence[Described], colour: bool, width: int, again: Again) -> list[str]:
     from bot.model import next_step
     from bot.report.terminal import Painter, source_block, wrapped
     from bot.report.words import position
@@ -214,10 +225,11 @@ def _finding(finding: Finding, rules: Sequence[Described], colour: bool, width: 
     out += ["", paint("What to do", bold=True)]
     if finding.remedy:
         out += wrapped(printable(finding.remedy), width, first="  ", rest="  ")
-    step = finding.next or next_step(finding)
-    if step.startswith("ringfence explain ") and finding.edits:
+    step = finding.next or next_step(finding, again)
+    mend = again.fix_command("--unsafe", "--only", finding.fingerprint)
+    if step.startswith("ringfence explain ") and finding.edits and mend is not None:
         # Here is where it is looked at: what comes after.
-        step = f"ringfence fix --unsafe --only {finding.fingerprint}, when the edits below are right"
+        step = f"{mend}, when the edits below are right"
     if step != finding.remedy and not step.startswith("ringfence explain "):
         out += wrapped(printable(step), width, first="  next: ", rest="  ")
     if finding.waived:

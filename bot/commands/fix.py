@@ -59,6 +59,7 @@ def fix(
 ) -> int:
     """Show the safe edits of all findings as a diff, and apply them to the working tree at PATH."""
     from bot.commands import common
+    from bot.commands.check import again_of
     from bot.commands.writing import replace
     from bot.fix import diff, plan, shown
     from bot.report.words import decides, plural
@@ -66,6 +67,7 @@ def fix(
     from bot.sources.checkout import read_beneath
     from bot.sources.open import root_of_path
 
+    again = again_of(path, policy, open_patterns, None, None)
     options = common.Options(
         path=path,
         policy=policy,
@@ -82,7 +84,7 @@ def fix(
         if not any(f.fingerprint.startswith(mark) for f in run.report.findings):
             raise RingfenceError(
                 f"no finding of this check has the fingerprint {mark}",
-                remedy="ringfence check shows those that are there; it may be mended already.",
+                remedy=f"{again.check_command()} shows those that are there; it may be mended already.",
             )
     wanted = [f for f in run.report.findings if not only or any(f.fingerprint.startswith(mark) for mark in only)]
     root = root_of_path(path)
@@ -134,8 +136,6 @@ def fix(
             said = f"would change {files_said}" + ("" if dry_run else "; add --yes to apply")
         left = sum(decides(f) and f.fingerprint not in planned.mended for f in run.report.findings)
         if left and not only and not rules:
-            said += (
-                f"; {plural(left, 'finding')} {'is' if left == 1 else 'are'} left for your own hand: ringfence check"
-            )
+            said += f"; {plural(left, 'finding')} {'is' if left == 1 else 'are'} left for your own hand: {again.check_command()}"
         click.echo(said, err=True)
     return 70 if run.crashed else 0

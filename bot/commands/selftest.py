@@ -103,7 +103,10 @@ def selftest(
         return 1 if failed else 0
     click.echo(f"with {said}")
     for row in rows:
-        mark = click.style("FAIL", fg="red") if row["failed"] else click.style(" ok ", fg="green")
+        unproven = not row["fired"] and not row["failed"]  # no case of it fits this policy
+        mark = (
+            click.style("FAIL", fg="red") if row["failed"] else " -- " if unproven else click.style(" ok ", fg="green")
+        )
         click.echo(f"{mark} {row['rule']:<24} fired on {row['fired']}, silent on {row['silent']}")
         for line in row["failed"]:  # type: ignore[attr-defined]
             click.echo(f"       {line}")
@@ -112,5 +115,7 @@ def selftest(
         if verbose:
             for case in row["cases"]:  # type: ignore[attr-defined]
                 click.echo(f"       {case['status']}: {case['name']}")
-    click.echo(f"{len(rows)} rules, {failed} failed")
+    idle = sum(not row["fired"] and not row["failed"] for row in rows)
+    what = "1 rule" if len(rows) == 1 else f"{len(rows)} rules"
+    click.echo(f"{what}, {failed} failed" + (f", {idle} not proven: no case fits this policy" if idle else ""))
     return 1 if failed else 0

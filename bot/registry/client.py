@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import os
 import random
+import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -295,8 +297,9 @@ class _Network(httpx.AsyncBaseTransport):
     def _open(self, proxy: str, scheme: str) -> httpx.AsyncHTTPTransport:
         address = proxy if not proxy or "://" in proxy else f"http://{proxy}"
         try:
-            # trust_env here means SSL_CERT_FILE and SSL_CERT_DIR, nothing else.
-            return httpx.AsyncHTTPTransport(http1=True, limits=self._limits, proxy=address or None, trust_env=True)
+            return httpx.AsyncHTTPTransport(
+                verify=_trusted(), http1=True, limits=self._limits, proxy=address or None, trust_env=False
+            )
         except OSError as error:
             raise RingfenceError(
                 f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}",
@@ -311,6 +314,15 @@ class _Network(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         for transport in self._transports.values():
             await transport.aclose()
+
+
+def _trusted() -> ssl.SSLContext:
+    """The certificates of SSL_CERT_FILE or SSL_CERT_DIR; where neither is set, httpx's own and the machine's, which may know
+    a company's authority. Raises OSError."""
+    context = httpx.create_ssl_context(trust_env=True)
+    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        context.load_default_certs()
+    return context
 
 
 async def _read(response: httpx.Response, limit: int, *, raw: bool) -> bytes | None:

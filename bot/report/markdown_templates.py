@@ -126,7 +126,7 @@ def _headline(report: Report, context: Context) -> str:
         for number, word in ((summary.errors, "error"), (summary.warnings, "warning"), (summary.notes, "note"))
         if number
     ]
-    said = [", ".join(found) or "nothing found"]
+    said = [", ".join(found) or ("nothing found that decides" if report.findings else "nothing found")]
     if report.not_checked:
         said.append(f"{len(report.not_checked):,} not checked")
     if context.mended:
@@ -174,11 +174,11 @@ def _next(report: Report) -> list[str]:
         return []
     mendable = sum(bool(f.edits) and all(edit.safe for edit in f.edits) for f in findings)
     out = []
-    if mendable:
+    if mendable and (fix := report.again.fix_command()) is not None:
         out.append(
-            f"`ringfence fix` mends {mendable:,} of {plural(len(findings), 'finding')} in a checkout; it shows the diff first."
+            f"`{fix}` mends {mendable:,} of {plural(len(findings), 'finding')} in a checkout; it shows the diff first."
         )
-    out.append(f"`ringfence explain {findings[0].fingerprint}` shows the evidence behind the first one.")
+    out.append(f"`{report.again.explain_command(findings[0].fingerprint)}` shows the evidence behind the first one.")
     out.append("An exception is a `[[waiver]]` in the policy, with a reason, an owner and an end.")
     return out
 

@@ -140,8 +140,7 @@ def summary_line(report: Report) -> tuple[str, str]:
         if number
     ]
     files = len({f.location.path for f in report.findings if decides(f)})
-    nothing = f"nothing new since {printable(report.base)}" if report.base else "nothing found"
-    said = ", ".join(found) + f" in {plural(files, 'file')}" if found else nothing
+    said = ", ".join(found) + f" in {plural(files, 'file')}" if found else _nothing(report)
     if report.not_checked:
         said += f", {len(report.not_checked):,} not checked"
     said += "; " + _judged(report)
@@ -153,6 +152,12 @@ def summary_line(report: Report) -> tuple[str, str]:
     if report.mode == "observe":
         return "OBSERVED", said + "; in observe mode nothing fails"
     return report.verdict.upper(), said
+
+
+def _nothing(report: Report) -> str:
+    if report.base:
+        return f"nothing new since {printable(report.base)}"
+    return "nothing found that decides" if report.findings else "nothing found"
 
 
 def _judged(report: Report) -> str:
