@@ -130,6 +130,8 @@ CASES = [
     ("a.js", "\ufeffrequire('a')", ["require a"]),
     ("a.ts", "import a from 'x'\r\nimport b\r\n  from\r\n  'y'\r\n", ["import x default", "import y default"]),
     ("a.ts", "@Component({a: require('x')}) export class A {}", ["require x"]),
+    ("a.ts", "jest.mock // hi\n<T>('x'); jest.mock<T // foo<bar\n>('y')", ["mock x", "mock y"]),
+    ("a.ts", "import.meta.glob // eager\n<M>('./x'); require // c\n <T>('y')", ["glob ./x", "require y"]),
     ("a.js", "export const A = <B c={require('x')}>from 'no'</B>", ["require x"]),
     ("a.cjs", "let é = require('ünï')", ["require ünï"]),
     ("a.js", "type A = {b: string}; import type {B} from 'x'; import('y')", ["type! x B", "dynamic y"]),
@@ -445,6 +447,12 @@ def test_time_is_bounded(name: str) -> None:
         ("vi.importActual<typeof import('./y')>('/x')", True),
         ("jest.requireActual/* why */<T>('/x')", True),
         ("get<() => void>('/x')", True),  # not easily read: the parser says
+        ("jest.mock // why\n<T>('/x')", True),
+        ("jest.mock<T // some<thing\n>('/x')", True),
+        ("require // why\r\n <T>('/x')", True),
+        ("require /* get */<T>('/x')", True),
+        ("require <!-- get\n<T>('/x')", True),
+        ("import.meta.glob // why\n<T>('/x')", True),
     ],
 )
 def test_calls_with_type_arguments(call: str, may_import: bool) -> None:

@@ -88,7 +88,7 @@ class _Hit(Enum):
 _UNUSUAL = re.compile(r"[\\%\t\r\n]")
 _ANY_SCOPE = b"@*/"
 _SCOPE_MAX = 216  # bytes; no npm name is longer
-_SHORT = 4
+_SHORT, _FEW = 4, 32
 # A file: URL without any slash is relative, and names nothing that a module could be.
 _ABSOLUTE = re.compile(
     r"[/\\]|[A-Za-z]:[/\\]|[\x00-\x20]*[fF][iI][lL][eE]:(?:(?:\.\.)?[/\\]|.*(?:/\.\.|%2[eE]|\\))", re.DOTALL
@@ -104,7 +104,7 @@ _GLOB = re.compile(rb"meta" + _GAP + rb"\??\." + _GAP + rb"glob")
 _NO_CONTEXT = frozenset(range(0x21, 0x80)) - frozenset(b"(=[,mt/")
 _NAME = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
 # What type arguments are made of, as far as they are easily read.
-_OF_TYPES = _NAME | frozenset(b" \t\r\n.,:;?|&[]{}")
+_OF_TYPES = _NAME | frozenset(b" \t.,:;?|&[]{}")
 _TYPES_MAX = 500
 _KEYWORD = re.compile(rb"(?:from|import)\Z")
 _ATTRIBUTE = re.compile(rb"(?:^|[^\w$])(?:path|types|src)\Z", re.ASCII)
@@ -263,8 +263,8 @@ def _search(scopes: tuple[bytes, ...], paths: bool) -> tuple[Database, tuple[tup
     for scope in scopes:
         plain = scope.removeprefix(_ANY_SCOPE)
         text = plain[:_SCOPE_MAX]
-        # There may be thousands: plain text compiles at once. What is short would be found everywhere.
-        before = rb"[\"'`/]" if len(text) < _SHORT else b""
+        # With what stands before, less is found in vain; of thousands, plain text alone compiles at once.
+        before = rb"[\"'`/]" if len(scopes) <= _FEW or len(text) < _SHORT else b""
         wanted.append((before + _literally(text), _Hit.SCOPE if plain == scope else _Hit.NAMED, len(text)))
     if paths:
         wanted += _PATHS
@@ -304,7 +304,9 @@ def _find(data: bytes, plan: _Plan) -> tuple[set[int], bool]:
                 quotes.add(at - 1)
             elif hit is _Hit.NAMED and before == 0x2F:
                 sign = data.rfind(b"@", max(1, at - _SCOPE_MAX), at)
-                if sign > 0 and data[sign - 1] in _QUOTES:
+                while sign > 0 and data[sign - 1] not in _QUOTES:
+                    sign = data.rfind(b"@", max(1, at - _SCOPE_MAX), sign)
+                if sign > 0:
                     quotes.add(sign - 1)
     if inside:
         quotes.update(_openings(data, sorted(inside)))
@@ -322,8 +324,9 @@ def _find_escaped(data: bytes, quotes: set[int]) -> None:
     """Strings with a backslash, where what stands before them may end an import context."""
     before, at = -2, data.find(b"\\")
     while at >= 0:
-        for sort in (b'"', b"'", b"`"):
-            quote = data.rfind(sort, before + 2, at)  # what follows a backslash opens nothing
+        # What follows a backslash opens nothing.
+        for sort in (b'"', b"'", b"`") if at > before + 2 else ():
+            quote = data.rfind(sort, before + 2, at)
             if quote > 0:
                 last = data[quote - 1]
                 if last == 0x20:
@@ -410,14 +413,17 @@ def _is_callee(data: bytes, end: int) -> bool:
 
 
 def _may_have_types(data: bytes, end: int) -> bool:
-    """Whether the type arguments that end here may be a callee's: not where they are plain and stand behind another name."""
+    """Whether the type arguments that end here may be a callee's: not where they are plain and stand behind another name, all
+    in one line, since a line that ends may end in a comment."""
     depth = 0
     for at in range(end - 1, max(0, end - _TYPES_MAX), -1):
         char = data[at]
         if char == 0x3C:  # <
             depth -= 1
             if not depth:
-                name = _strip(data, at)
+                name = at
+                while data[name - 1 : name] in (b" ", b"\t"):
+                    name -= 1
                 return (
                     not name
                     or data[name - 1] not in _NAME
