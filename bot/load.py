@@ -7,10 +7,10 @@ import hashlib
 import marshal
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -60,7 +60,6 @@ UTF16 = (b"\xff\xfe", b"\xfe\xff")  # how a file in UTF-16 begins, to the TypeSc
 _RUN_BY = re.compile(rb"#!(?=[^\r\n]*\b(?:node|nodejs|bun|deno|tsx|ts-node|zx)\b)")
 _FIRST_LINE = 128
 SOURCE_MAX = 20 * 1024 * 1024
-_DOCUMENT_PART = 64  # manifests that a process reads in one go
 _PART = 256  # source files that a process looks at in one go
 _FACT_TYPES = Manifest | PnpmWorkspace | Lock
 
@@ -145,7 +144,8 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     problems += [_unsupported(path, _base(path)) for path in _unread_manifests(paths) if path not in left_out]
 
     first = [entry for entry in documents if _base(entry.path) not in LOCK_NAMES]
-    facts = _read_documents(source, first, cache, problems, helped=False)
+    fresh: dict[bytes, _FACT_TYPES] = {}
+    facts = _read_documents(source, first, cache, problems, fresh)
     manifests = [_installable(fact) for fact in facts if isinstance(fact, Manifest)]
     workspaces = [fact for fact in facts if isinstance(fact, PnpmWorkspace)]
     pnpm = tuple(fact for fact in workspaces if fact.path != _LERNA)
@@ -164,8 +164,9 @@ def load(source: Source, policy: Policy, cache: FactCache, progress: Progress | 
     def read_locks() -> None:
         nonlocal locks
         rest = [entry for entry in documents if _base(entry.path) in LOCK_NAMES]
-        found = _read_documents(source, rest, cache, problems, helped=False)
+        found = _read_documents(source, rest, cache, problems, fresh)
         locks = tuple(fact for fact in found if isinstance(fact, Lock))
+        _keep(cache, fresh)
 
     scanned = Scanned(
         scopes=_needles(policy, linked.manifests, _private_members(source, policy, linked.roots)),
@@ -370,9 +371,13 @@ def _reader_of(path: str) -> Callable[[str, bytes], _FACT_TYPES] | None:
 
 
 def _read_documents(
-    source: Source, documents: list[Entry], cache: FactCache, problems: list[NotChecked], *, helped: bool
+    source: Source,
+    documents: list[Entry],
+    cache: FactCache,
+    problems: list[NotChecked],
+    fresh: dict[bytes, _FACT_TYPES],
 ) -> list[_FACT_TYPES]:
-    """The facts of manifests and locks; ``helped`` by other processes."""
+    """The facts of manifests and locks. ``fresh`` is given those that the cache lacks."""
     version = reader_version("readers/npm", "facts")
     keys = {
         # A fact carries its path, so the path is part of what it is a function of.
@@ -389,37 +394,21 @@ def _read_documents(
                 facts[path] = decoder.decode(kept[key]).fact()
             except (msgspec.MsgspecError, TypeError):  # whatever stands there, it can be read again
                 continue
-    lacking = [entry.path for entry in documents if entry.path not in facts]
-
-    def read(paths: Sequence[str]) -> bytes:
-        return marshal.dumps([(path, *_told(_read_document(path, data))) for path, data in source.read_many(paths)])
-
-    fresh: list[tuple[bytes, bytes]] = []
-    if not helped:
-        for path, data in source.read_many(lacking):
-            found = _read_document(path, data)
-            if found is None or isinstance(found, ReadError):
-                problems.append(_missing(path) if found is None else _unread(path, found))
-                continue
-            facts[path] = found
-            if cache.is_kept and path in keys and (encoded := _encoded_fact(found)):
-                fresh.append((keys[path], encoded))
-        lacking = []
-    for answer in in_parts(read, lacking, _DOCUMENT_PART):
-        for path, encoded, problem in marshal.loads(answer):  # noqa: S302  (what `read` said)
-            if problem is not None:
-                problems.append(_unread(path, ReadError(**problem)) if problem else _missing(path))
-            elif encoded:
-                facts[path] = decoder.decode(encoded).fact()
-                if path in keys:
-                    fresh.append((keys[path], encoded))
-            else:  # not everything that JSON can say fits the cache: read it again next time
-                again = _read_document(path, next(iter(source.read_many([path])))[1])
-                if again is not None and not isinstance(again, ReadError):
-                    facts[path] = again
-    if fresh:
-        cache.put_many(fresh)
+    for path, data in source.read_many([entry.path for entry in documents if entry.path not in facts]):
+        found = _read_document(path, data)
+        if found is None or isinstance(found, ReadError):
+            problems.append(_missing(path) if found is None else _unread(path, found))
+            continue
+        facts[path] = found
+        if path in keys:
+            fresh[keys[path]] = found
     return [facts[entry.path] for entry in documents if entry.path in facts]
+
+
+def _keep(cache: FactCache, fresh: Mapping[bytes, _FACT_TYPES]) -> None:
+    """Keep facts. Not everything that JSON can say fits the cache: that is read again the next time."""
+    if fresh and cache.is_kept:
+        cache.put_many([(key, encoded) for key, fact in fresh.items() if (encoded := _encoded_fact(fact))])
 
 
 def _read_document(path: str, data: bytes | None) -> _FACT_TYPES | ReadError | None:
@@ -431,16 +420,6 @@ def _read_document(path: str, data: bytes | None) -> _FACT_TYPES | ReadError | N
         return reader(path, data)
     except ReadError as error:
         return error
-
-
-def _told(found: _FACT_TYPES | ReadError | None) -> tuple[bytes, dict[str, Any] | None]:
-    """What was found, for another process: the fact, encoded (empty for one that cannot be), or what is wrong (empty for a
-    file that is not there)."""
-    if found is None:
-        return b"", {}
-    if isinstance(found, ReadError):
-        return b"", {"reason": found.reason, "detail": found.detail, "line": found.line, "remedy": found.remedy}
-    return _encoded_fact(found), None
 
 
 def _encoded_fact(fact: _FACT_TYPES) -> bytes:

@@ -162,6 +162,7 @@ class _Tree:
         self.yarnrc = by_name.get(".yarnrc.yml", {})
         self.paths = paths if isinstance(paths, (set, frozenset)) else frozenset(paths)
         self.directories: set[str] = {""}
+        self._by_depth: dict[int, list[str]] = {}
         self.with_manifest: set[str] = set(self.manifests)
         self.with_pnpm_manifest: set[str] = set(self.manifests)
         for path in [path for path in self.paths if path.endswith(_PNPM_MANIFESTS)]:
@@ -178,6 +179,14 @@ class _Tree:
                 directory = directory.rpartition("/")[0]
         self.with_manifest = {d for d in self.with_manifest if "node_modules" not in d.split("/")}
         self.with_pnpm_manifest = {d for d in self.with_pnpm_manifest if "node_modules" not in d.split("/")}
+
+    def down_to(self, depth: int) -> Iterator[str]:
+        """The directories of no more segments than that."""
+        if not self._by_depth:
+            for directory in self.directories:
+                self._by_depth.setdefault(directory.count("/") + 1, []).append(directory)
+        for number in range(1, depth + 1):
+            yield from self._by_depth.get(number, ())
 
     def holds(self, directory: str, name: str) -> bool:
         return (f"{directory}/{name}" if directory else name) in self.paths
@@ -269,9 +278,7 @@ class _Workspace(msgspec.Struct, frozen=True, kw_only=True):
         rules = _Rules(self.manager, self.globs)
         manifests = tree.with_pnpm_manifest if self.manager == "pnpm" else tree.with_manifest
         prefix = f"{self.directory}/" if self.directory else ""
-        for directory in tree.directories:
-            if directory.count("/") >= rules.deepest:
-                continue
+        for directory in tree.down_to(rules.deepest):
             if not directory or directory in manifests or directory in holders or not directory.startswith(prefix):
                 continue
             glob = rules.naming(directory)
