@@ -103,7 +103,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Programs read UTF-8; a letter that a terminal cannot say is no bug.
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
-    _end(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except OSError:
+        if debugging():
+            raise
+        code = INCOMPLETE  # not even what is wrong can be said
+    _end(code)
 
 
 def _end(code: int) -> NoReturn:

@@ -23,7 +23,7 @@ Examples:
   ringfence fix --only 3f2a9c1b7d405e68   the edits of one finding
   ringfence fix --unsafe --rule floating-pin
 \b
-Exit codes: 0 applied, or nothing to do (--json says "changed": false); 2 bad usage or an unreadable
+Exit codes: 0 applied, or shown alone, or nothing to do (--json says "changed"); 2 bad usage or an unreadable
 repository; 70 a bug of Ringfence.""",
 )
 @click.argument("path", type=click.Path(path_type=Path), default=".")
