@@ -289,7 +289,9 @@ def test_what_is_ignored_need_not_be_readable(registry: LoopbackRegistry, tmp_pa
     assert check(shop, "--no-cache").code == 0
 
 
-@pytest.mark.parametrize(("redirect", "code"), [(">/dev/full", 2), (">&-", 0), ("2>&-", 0), ("--base nowhere 2>/dev/full", 2)])
+@pytest.mark.parametrize(
+    ("redirect", "code"), [(">/dev/full", 2), (">&-", 0), ("2>&-", 0), ("--base nowhere 2>/dev/full", 2)]
+)
 def test_output_that_goes_nowhere_is_no_bug(shop: Repository, redirect: str, code: int) -> None:
     program = Path(sys.executable).with_name("ringfence")
     done = subprocess.run(
