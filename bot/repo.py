@@ -168,11 +168,12 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def open_names(self, policy: Policy) -> frozenset[str]:
         """Those names of npm packages in the locks that are open packages."""
-        found: dict[int, frozenset[str]] = self._once("open_names", dict)
-        if id(policy) not in found:
+
+        def found() -> frozenset[str]:
             names = {entry.name for lock in self.locks for entry in lock.every}
-            found[id(policy)] = frozenset(name for name in names if self.is_open(policy, PackageName.npm(name)))
-        return found[id(policy)]
+            return frozenset(name for name in names if self.is_open(policy, PackageName.npm(name)))
+
+        return self.once(policy, "open_names", found)
 
     # -- pins ------------------------------------------------------------------------------
 

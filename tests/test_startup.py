@@ -170,3 +170,13 @@ def test_an_idle_check_waits_for_few_processes(tiny: Repository, tmp_path: Path)
 
 
 VERBS = ("rev-parse", "config", "ls-files", "diff-files")
+
+
+def test_what_is_imported_ahead_is_there() -> None:
+    """In a large repository alone it is imported at all, as long as git lists it."""
+    code = (
+        "import sys; from bot.commands.common import _import_ahead as ahead; early = set(sys.modules); ahead(lambda: False); "
+        "assert set(sys.modules) == early; ahead(lambda: True); print('hyperscan' in sys.modules, 'hyperscan' in early)"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["True", "False"]), done.stderr

@@ -259,13 +259,12 @@ def plan_(
 
 
 def _options(folder: Path | None, **given: Any) -> Options:
-    from bot.commands.common import Options
+    from bot.commands.common import Options, in_public
     from bot.sources.open import POLICY_FILE
 
     policy: Path | None = given["policy"]
     if policy is None and not given["open_patterns"] and folder is not None and (folder / POLICY_FILE).is_file():
         policy = folder / POLICY_FILE
-    public: bool | None = given["public"]
     return Options(
         policy=policy,
         overlay=given["overlay"],
@@ -273,7 +272,7 @@ def _options(folder: Path | None, **given: Any) -> Options:
         only=given["only"],
         offline=given["offline"],
         cache=not given["no_cache"],
-        public=bool(os.environ.get("CI")) if public is None else public,
+        public=in_public(given["public"]),
         progress=sys.stderr.isatty(),
         fail_on=Severity(given["fail_on"]),
     )

@@ -26,13 +26,13 @@ from bot.audit_report import (
     RuleTally,
 )
 from bot.baseline import BASELINE_FILE
-from bot.commands.check import again_of
 from bot.commands.common import (
     Judgement,
     Opened,
     Options,
     Outside,
     Progress,
+    again_of,
     allowed,
     baseline_of,
     chosen_rules,
@@ -307,9 +307,9 @@ class _Worker:
             return Again(fix=None)
         given, patterns = self._options.policy, self._options.open_patterns
         policy = given if isinstance(given, Path) else None
-        found = again_of(target.where, policy, patterns, commit, None)
-        worked_on = again_of(target.where, policy, patterns, None, None) if target.folder is not None else found
-        return Again(explain=found.explain, fix=worked_on.fix)
+        found = again_of(target.where, policy, patterns, commit)
+        worked_on = again_of(target.where, policy, patterns) if target.folder is not None else found
+        return Again(explain=found.explain, fix=worked_on.fix, check=found.check)
 
     def _facts(self, judgement: Judgement, policy: Policy, renderer: Renderer, target: Target) -> RepoSummary:
         def locate(place: Place) -> tuple[Location, str]:

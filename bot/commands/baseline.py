@@ -71,7 +71,6 @@ def write(
     from bot.baseline import BASELINE_FILE, Baseline, written
     from bot.baseline import write as as_bytes
     from bot.commands import common
-    from bot.commands.check import again_of
     from bot.commands.writing import replace
     from bot.rule import AskBaselineUse, BaselineUse
     from bot.rules import ALL
@@ -88,7 +87,7 @@ def write(
         open_patterns=open_patterns,
         offline=offline,
         disk=True,
-        public=bool(os.environ.get("CI")),
+        public=common.in_public(),
         progress=sys.stderr.isatty(),
     )
     run = common.check(options, ALL)
@@ -134,7 +133,7 @@ def write(
     else:
         _say(target, after.baseline.size, after.added, after.taken_out, changed, dry_run)
         if after.not_added:
-            see = again_of(path, policy, open_patterns, None, None).check_command()
+            see = common.again_of(path, policy, open_patterns).check_command()
             what = (
                 "1 finding is not in it: mend it"
                 if after.not_added == 1

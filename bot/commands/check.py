@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from bot.model import Again, Report, Severity
+from bot.model import Report, Severity
 
-__all__ = ["again_of", "check"]
+__all__ = ["check"]
 
 
 @click.command(
@@ -118,10 +118,10 @@ def check(
         offline=offline,
         cache=not no_cache,
         only=only,
-        public=bool(os.environ.get("CI")) if public is None else public,
+        public=common.in_public(public),
         progress=sys.stderr.isatty(),
         fail_on=Severity(fail_on),
-        again=again_of(path, policy, open_patterns, revision, base),
+        again=common.again_of(path, policy, open_patterns, revision, base),
     )
     run = common.check(options, ALL, source)
     for notice in run.notices:
@@ -139,23 +139,6 @@ def check(
     if run.crashed:
         return 70
     return {"pass": 0, "fail": 1, "incomplete": 2}[run.report.verdict]
-
-
-def again_of(
-    path: Path, policy: Path | None, patterns: tuple[str, ...], revision: str | None, base: str | None
-) -> Again:
-    """How to name the same repository and policy to another verb. Where the overlay lies is nobody's business."""
-    from shlex import join
-
-    shared = ["--policy", str(policy)] if policy is not None else []
-    shared += [part for pattern in patterns for part in ("--open", pattern)]
-    here = str(path) == "."
-    commits = [*(("--rev", revision) if revision else ()), *(("--base", base) if base else ())]
-    return Again(
-        explain=join([*([] if here else ["--path", str(path)]), *shared, *commits]),
-        fix=None if revision else join([*([] if here else [str(path)]), *shared]),
-        check=join([*([] if here else [str(path)]), *shared, *commits]),
-    )
 
 
 def _render(

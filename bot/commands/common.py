@@ -67,11 +67,13 @@ __all__ = [
     "Outside",
     "Progress",
     "Run",
+    "again_of",
     "allowed",
     "baseline_of",
     "check",
     "chosen_rules",
     "facts_directory",
+    "in_public",
     "judge",
     "judge_anew",
     "no_overlay",
@@ -123,6 +125,28 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     progress: bool = False
     fail_on: Severity = Severity.ERROR
     again: Again = Again()
+
+
+def in_public(given: bool | None = None) -> bool:
+    """Whether everybody may read what is said: as the command line says, else wherever a continuous integration writes it down."""
+    return bool(os.environ.get("CI")) if given is None else given
+
+
+def again_of(
+    path: Path, policy: Path | None, patterns: tuple[str, ...], revision: str | None = None, base: str | None = None
+) -> Again:
+    """How to name the same repository and policy to another verb. Where the overlay lies is nobody's business."""
+    from shlex import join
+
+    shared = ["--policy", str(policy)] if policy is not None else []
+    shared += [part for pattern in patterns for part in ("--open", pattern)]
+    here = [] if str(path) == "." else [str(path)]
+    commits = [*(("--rev", revision) if revision else ()), *(("--base", base) if base else ())]
+    return Again(
+        explain=join([*(["--path", *here] if here else []), *shared, *commits]),
+        fix=None if revision else join([*here, *shared]),
+        check=join([*here, *shared, *commits]),
+    )
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -701,8 +725,7 @@ class Outside:
             files = [key for key in keys if isinstance(key, AskParsed)]
             if files:
                 # The last candidate says how large a file is at least: what takes long is to be begun first.
-                sizes = {path: file.imports[-1].end for path, file in scanned.items() if file.imports}
-                files.sort(key=lambda key: (-sizes.get(key.path, 0), key.path))
+                files.sort(key=lambda key: (-_size(scanned.get(key.path)), key.path))
                 answers.update(self._parse(source, files))
             answers.update({key: _committed(source, key) for key in keys if isinstance(key, AskCommitted)})
             gate = [key for key in keys if isinstance(key, AskChanged | AskWorkflows | AskApproval)]
@@ -747,6 +770,10 @@ class Outside:
                 may_say=lambda text: self._policy.may_say(text),  # of the policy in force now
             )
         return cast(Mapping[Key, object], self._registry.fetch(keys))
+
+
+def _size(file: SourceFile | None) -> int:
+    return file.imports[-1].end if file is not None and file.imports else 0
 
 
 def _committed(source: Source, key: AskCommitted) -> Committed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -62,10 +61,13 @@ def explain(
     A finding is explained by checking PATH again: message, source line, every fact that made it so with its
     place, the remedy, and the edits that would mend it.
     """
-    from bot.commands.check import again_of
     from bot.rules import ALL, LISTED
 
-    again = again_of(path, policy, open_patterns, revision, base)
+    # A rule's page needs nothing of what a check needs.
+    def again() -> Again:
+        from bot.commands.common import again_of
+
+        return again_of(path, policy, open_patterns, revision, base)
 
     def check() -> Report:
         from bot.commands import common
@@ -78,9 +80,9 @@ def explain(
             revision=revision,
             base=base,
             offline=offline,
-            public=bool(os.environ.get("CI")) if public is None else public,
+            public=common.in_public(public),
             progress=sys.stderr.isatty(),
-            again=again,
+            again=again(),
         )
         return common.check(options, ALL).report
 
@@ -106,7 +108,7 @@ def explain(
 
         _json({"findings": [with_next(finding) for finding in found]})
     else:
-        click.echo(explain_finding(found, LISTED, colour=colour, width=width, again=again), nl=False, color=colour)
+        click.echo(explain_finding(found, LISTED, colour=colour, width=width, again=again()), nl=False, color=colour)
 
 
 def look_up(target: str, rules: Sequence[Rule | FleetRule], check: Callable[[], Report]) -> Explained:

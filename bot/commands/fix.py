@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -59,7 +58,6 @@ def fix(
 ) -> int:
     """Show the safe edits of all findings as a diff, and apply them to the working tree at PATH."""
     from bot.commands import common
-    from bot.commands.check import again_of
     from bot.commands.writing import replace
     from bot.fix import diff, plan, shown
     from bot.report.words import decides, plural
@@ -67,7 +65,7 @@ def fix(
     from bot.sources.checkout import read_beneath
     from bot.sources.open import root_of_path
 
-    again = again_of(path, policy, open_patterns, None, None)
+    again = common.again_of(path, policy, open_patterns)
     options = common.Options(
         path=path,
         policy=policy,
@@ -76,7 +74,7 @@ def fix(
         only=rules,
         offline=offline,
         disk=True,
-        public=bool(os.environ.get("CI")),
+        public=common.in_public(),
         progress=sys.stderr.isatty(),
     )
     run = common.check(options, ALL)

@@ -34,8 +34,8 @@ class Container(NamedTuple):
 class Dialect(NamedTuple):
     """Tokens of a notation: ``token`` takes one at a position, ``skip`` only those that tell where brackets match.
 
-    Where there are ``plain`` ones, they take a usual member or item of a container whole: ``value`` and the ``next`` comma or
-    closing bracket, a member's ``key`` before them.
+    Where there are ``plain`` ones, they take a usual member or item of a container whole: a member's ``key``, the ``value``, and
+    the comma or the closing bracket behind it.
     """
 
     token: re.Pattern[bytes]
@@ -57,7 +57,7 @@ def _nested(levels: int) -> bytes:
     return rb"[{\[](?:" + within + (rb"|" + _nested(levels - 1) if levels else b"") + rb")*+[}\]]"
 
 
-_VALUE = rb"(?P<value>" + _DOUBLE + rb"|[^\s\"'{}\[\],:/]++|" + _nested(3) + rb")" + _SPACE + rb"(?P<next>[,}\]])"
+_VALUE = rb"(?P<value>" + _DOUBLE + rb"|[^\s\"'{}\[\],:/]++|" + _nested(3) + rb")" + _SPACE + rb"[,}\]]"
 JSON = Dialect(
     plain=(
         re.compile(_SPACE + rb"(?P<key>" + _DOUBLE + rb")" + _SPACE + rb":" + _SPACE + _VALUE, re.DOTALL),

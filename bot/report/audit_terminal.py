@@ -8,7 +8,17 @@ from typing import NamedTuple
 from bot.audit_report import AuditHead, BaselineSize, FleetFinding, NotAudited, RepositoryAudit
 from bot.model import Finding, Severity
 from bot.report.terminal import Painter, cells, source_block, wrapped
-from bot.report.words import baseline_words, by_reason, decides, guarded, plural, position, size_words, worst_first
+from bot.report.words import (
+    baseline_words,
+    by_reason,
+    counted,
+    decides,
+    guarded,
+    plural,
+    position,
+    size_words,
+    worst_first,
+)
 from bot.text import printable
 
 __all__ = ["render", "summary_words"]
@@ -322,13 +332,8 @@ def summary_words(head: AuditHead) -> str:
         )
         if number
     ]
-    found = [
-        plural(number, word)
-        for number, word in ((summary.errors, "error"), (summary.warnings, "warning"), (summary.notes, "note"))
-        if number
-    ]
     said = f"{plural(summary.repositories, 'repository', 'repositories')}: {', '.join(verdicts) or 'none'}; "
-    said += ", ".join(found) or "nothing found"
+    said += counted(summary) or "nothing found"
     if summary.waived:
         said += f", {summary.waived:,} waived"
     baseline = baseline_words(head.baseline)

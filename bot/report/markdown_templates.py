@@ -18,9 +18,11 @@ from bot.report.patch import diff, replaced
 from bot.report.words import (
     alike,
     by_reason,
+    counted,
     decides,
     judged_nothing,
     named,
+    nothing,
     plural,
     position,
     summary_line,
@@ -120,13 +122,7 @@ def parts(report: Report, context: Context) -> dict[str, Any]:
 
 def _headline(report: Report, context: Context) -> str:
     """``fail, 2 errors in 1 file``."""
-    summary = report.summary
-    found = [
-        plural(number, word)
-        for number, word in ((summary.errors, "error"), (summary.warnings, "warning"), (summary.notes, "note"))
-        if number
-    ]
-    said = [", ".join(found) or ("nothing found that decides" if report.findings else "nothing found")]
+    said = [counted(report.summary) or nothing(report)]
     if report.not_checked:
         said.append(f"{len(report.not_checked):,} not checked")
     if context.mended:

@@ -6,21 +6,23 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bot.model import Finding, Location, NotChecked, Report
+from bot.model import Finding, Location, NotChecked, Report, Summary
 from bot.text import printable
 
 if TYPE_CHECKING:
-    from bot.audit_report import BaselineSize, BaselineTrend
+    from bot.audit_report import AuditSummary, BaselineSize, BaselineTrend
 
 __all__ = [
     "alike",
     "baseline_words",
     "by_reason",
     "change_words",
+    "counted",
     "decides",
     "guarded",
     "judged_nothing",
     "named",
+    "nothing",
     "plural",
     "position",
     "singular",
@@ -134,13 +136,12 @@ def judged_nothing(report: Report) -> list[str]:
 def summary_line(report: Report) -> tuple[str, str]:
     """The verdict (``FAIL``) and one line that says what was found and how much was judged."""
     summary = report.summary
-    found = [
-        plural(number, word)
-        for number, word in ((summary.errors, "error"), (summary.warnings, "warning"), (summary.notes, "note"))
-        if number
-    ]
+    found = counted(summary)
     files = len({f.location.path for f in report.findings if decides(f)})
-    said = ", ".join(found) + f" in {plural(files, 'file')}" if found else _nothing(report)
+    if found:
+        said = f"{found} in {plural(files, 'file')}"
+    else:
+        said = f"nothing new since {printable(report.base)}" if report.base else nothing(report)
     if report.not_checked:
         said += f", {len(report.not_checked):,} not checked"
     said += "; " + _judged(report)
@@ -154,9 +155,14 @@ def summary_line(report: Report) -> tuple[str, str]:
     return report.verdict.upper(), said
 
 
-def _nothing(report: Report) -> str:
-    if report.base:
-        return f"nothing new since {printable(report.base)}"
+def counted(summary: Summary | AuditSummary) -> str:
+    """``2 errors, 1 note``: the findings that decide; empty without any."""
+    found = ((summary.errors, "error"), (summary.warnings, "warning"), (summary.notes, "note"))
+    return ", ".join(plural(number, word) for number, word in found if number)
+
+
+def nothing(report: Report) -> str:
+    """What is said where no finding decides."""
     return "nothing found that decides" if report.findings else "nothing found"
 
 

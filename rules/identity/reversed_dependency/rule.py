@@ -236,15 +236,13 @@ def _answers(repo: Repo, path: str, name: str, root: Root) -> bool:
 
 
 def _locks(repo: Repo, policy: Policy, verdict: Verdict) -> None:
-    private: dict[str, bool] = {}
+    is_private = cache(partial(_is_named_private, policy))
     for lock in repo.locks:
         if not _serves_open_only(repo, policy, lock):
             continue
         verdict.counts["lock entries"] += len(lock.every)
         for entry in lock.every:
-            named = private.get(entry.name)
-            if named is None:
-                named = private[entry.name] = _is_named_private(policy, entry.name)
+            named = is_private(entry.name)
             if named or entry.source in _REPOSITORIES:
                 name = entry.name if named else _locked(policy, entry)
                 if name is not None and entry.source is not Source.WORKSPACE:
